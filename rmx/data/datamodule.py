@@ -1,0 +1,176 @@
+"""The LightningDataModule: a source's groups, split by prompt and domain, tokenized and batched."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+
+from rmx.data.batching import EvalDataset, StepDataset, eval_loader, plan_steps, step_loader
+from rmx.data.rendering import Renderer
+from rmx.data.sources import RejectedRow, SourceSplits
+from rmx.data.splits import hold_out_domains, split_by_prompt
+from rmx.errors import ConfigError, DataError
+from rmx.types import PreferenceGroup, TokenizedGroup
+
+TRAIN, VAL, SPILLOVER = "train", "val", "spillover"
+
+
+class Source(Protocol):
+    def load(self) -> SourceSplits: ...
+
+
+class PreferenceData(LightningDataModule):
+    """Train, validation and spillover groups of one run.
+
+    `load` reads and splits; `tokenize` needs a tokenizer and comes after it, so that a bad row ends
+    the run before a model is loaded.
+
+    Args:
+        source: where the groups come from; its own validation and spillover sets win over splitting.
+        val: share of the training domains' comparisons held out for validation, by prompt.
+        spillover: domains that training never sees.
+        comparisons: comparisons in an optimiser step.
+        completions: completions in one forward pass.
+        epochs: passes over the training groups, may be a fraction.
+        max_steps: stop planning after so many optimiser steps; None for all.
+        train_sample: prompts of the training set that the final table scores.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        val: float = 0.15,
+        spillover: Sequence[str] = (),
+        comparisons: int = 32,
+        completions: int = 16,
+        epochs: float = 1,
+        max_steps: int | None = None,
+        train_sample: int = 200,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if comparisons < 1 or completions < 2:
+            raise ConfigError(
+                "a step needs at least 1 comparison and a forward pass 2 completions, got "
+                f"batch.comparisons={comparisons} and batch.completions={completions}"
+            )
+        if epochs <= 0 or (max_steps is not None and max_steps < 1):
+            raise ConfigError(
+                f"a run needs at least one step, got epochs={epochs} and max_steps={max_steps}"
+            )
+        self.source = source
+        self.val = val
+        self.spillover = tuple(spillover)
+        self.comparisons = comparisons
+        self.completions = completions
+        self.epochs = epochs
+        self.max_steps = max_steps
+        self.train_sample = train_sample
+        self.num_workers = num_workers
+        self.seed = seed
+        self.start_step = 0  # a resumed run sets it before training begins
+        self.groups: dict[str, list[PreferenceGroup]] = {}
+        self.tokenized: dict[str, list[TokenizedGroup]] = {}
+        self.domains: tuple[str, ...] = ()
+        self.rejected: list[RejectedRow] = []
+        self.pad_id = 0
+        self.steps: list[list[int]] = []
+
+    def load(self) -> None:
+        """Read the source and split it.
+
+        Raises:
+            DataError: on a bad row, or a split that would be left empty.
+        """
+        if self.groups:
+            return
+        splits = self.source.load()
+        train, val, spillover = splits.train, splits.val, splits.spillover
+        if self.spillover:
+            train, held_out = hold_out_domains(train, self.spillover)
+            spillover = held_out + (spillover or [])
+        if val is None:
+            train, val = split_by_prompt(train, fraction=self.val, seed=self.seed)
+        self.groups = {TRAIN: train, VAL: val} | ({SPILLOVER: spillover} if spillover else {})
+        self.rejected = splits.rejected
+        self.domains = tuple(sorted({g.domain for groups in self.groups.values() for g in groups}))
+        for split in (TRAIN, VAL):
+            if not self.groups[split]:
+                raise DataError(
+                    f"the {split} split has no groups; give more rows or another val fraction than {self.val}"
+                )
+
+    def tokenize(self, renderer: Renderer) -> None:
+        """Check the rendering on real rows, tokenize every split and plan the run's steps."""
+        self.load()
+        self.pad_id = renderer.pad_id
+        renderer.preflight(self.groups[TRAIN])
+        self.tokenized = {
+            split: renderer.tokenize_all(groups) for split, groups in self.groups.items()
+        }
+        for split, groups in self.tokenized.items():
+            if not groups:
+                raise DataError(f"no {split} group fits max_length={renderer.max_length}; raise it")
+        sizes = [len(group.comparisons) for group in self.tokenized[TRAIN]]
+        steps = plan_steps(sizes, comparisons=self.comparisons, epochs=self.epochs, seed=self.seed)
+        self.steps = steps[: self.max_steps]
+
+    @property
+    def num_steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return len(self.steps)
+
+    @property
+    def eval_splits(self) -> tuple[str, ...]:
+        """The splits that validation runs over, in the order of its loaders."""
+        return tuple(split for split in (VAL, SPILLOVER) if split in self.tokenized)
+
+    def num_comparisons(self, split: str) -> Counter[str]:
+        """Return how many comparisons each domain of a split has."""
+        counts: Counter[str] = Counter()
+        for group in self.groups[split]:
+            counts[group.domain] += len(group.comparisons)
+        return counts
+
+    def train_dataloader(self) -> DataLoader:
+        dataset = StepDataset(
+            self.tokenized[TRAIN],
+            self.steps,
+            completions=self.completions,
+            **self._batch_arguments(),
+        )
+        return step_loader(dataset, start=self.start_step, num_workers=self.num_workers)
+
+    def val_dataloader(self) -> list[DataLoader]:
+        return [self.eval_dataloader(split) for split in self.eval_splits]
+
+    def eval_dataloader(self, split: str) -> DataLoader:
+        """Return a split's groups, each once; of the training set, a fixed sample of prompts."""
+        dataset = EvalDataset(
+            self.evaluated_groups(split),
+            completions=2 * self.completions,
+            **self._batch_arguments(),
+        )
+        return eval_loader(dataset)
+
+    def evaluated_groups(self, split: str) -> list[TokenizedGroup]:
+        groups = self.tokenized[split]
+        if split == TRAIN and len(groups) > self.train_sample:
+            return random.Random(self.seed).sample(groups, self.train_sample)
+        return groups
+
+    def _batch_arguments(self) -> dict:
+        trainer = self.trainer
+        return {
+            "domains": self.domains,
+            "pad_id": self.pad_id,
+            "rank": trainer.global_rank if trainer else 0,
+            "world": trainer.world_size if trainer else 1,
+        }
