@@ -2,7 +2,7 @@
 
 Shape letters: G groups (prompts), C completions, P comparisons; N is P, or G for group-wise losses.
 
-A loss is an `nn.Module` that satisfies `Loss`: it maps rewards to unreduced losses and says how
+A loss maps rewards to unreduced losses and says how
 much each of them counts. It never averages, because only the caller sees the whole optimiser step:
 sum(weights * loss) / sum(weights) over all micro-batches equals one large batch.
 """
@@ -10,10 +10,10 @@ sum(weights * loss) / sum(weights) over all micro-batches equals one large batch
 from __future__ import annotations
 
 import math
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rmx.errors import ConfigError
 from rmx.types import TIE, GroupBatch
@@ -26,20 +26,21 @@ NO_TIE_TERM = "this loss gives a tie no probability"
 LEARNS_TIES = "this loss learns how often annotators tie, and would see no tie at all"
 
 
-class Loss(Protocol):
+class Loss(nn.Module):
     """What the training loop and the metrics ask of a loss.
 
-    The bodies below are the answers of a loss without a tie term and without learned parameters;
-    a new loss inherits them beside `nn.Module` and writes `forward` and `weights`.
+    A new loss writes `forward` and `weights`. The other answers below are those of a loss without a
+    tie term and without learned parameters. A class rather than a protocol, since callers need
+    `nn.Module`'s side of it too: parameters, state and devices.
     """
 
     def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
         """Return the unreduced losses in float32 [N]."""
-        ...
+        raise NotImplementedError
 
     def weights(self, batch: GroupBatch) -> Tensor:
         """Return how much each loss counts, float32 [N]; 0 for what this loss leaves out."""
-        ...
+        raise NotImplementedError
 
     def preference_logit(self, margin_P: Tensor) -> Tensor:
         """Return the logit of P(chosen preferred | not a tie), antisymmetric in the margin, [P]."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from rmx.errors import ConfigError
@@ -120,7 +120,7 @@ def check_label_noise(label_smoothing: float, noise_rate: float) -> tuple[float,
     return smoothing, noise
 
 
-class BradleyTerry(nn.Module, Loss):
+class BradleyTerry(Loss):
     """The log-loss of sigmoid(margin), see `bradley_terry`.
 
     Args:
@@ -158,7 +158,7 @@ class BradleyTerry(nn.Module, Loss):
         return comparison_weights(batch, self.ties)
 
 
-class MarginBradleyTerry(nn.Module, Loss):
+class MarginBradleyTerry(Loss):
     """Bradley-Terry with a required margin, see `margin_bradley_terry`; not a proper score.
 
     m = margin_scale * strength. Where the strength is unknown m is 0, plain Bradley-Terry: asking
@@ -190,7 +190,7 @@ class MarginBradleyTerry(nn.Module, Loss):
         return comparison_weights(batch, self.ties)
 
 
-class ScaledBradleyTerry(nn.Module, Loss):
+class ScaledBradleyTerry(Loss):
     """Bradley-Terry times the preference's strength: strength * -log sigmoid(margin).
 
     A reweighting of comparisons, so each one's optimum stays sigmoid(margin) = p as long as

@@ -100,7 +100,7 @@ def ordinal(margin_P: Tensor, preference_P: Tensor, strength_P: Tensor, cut_S: T
     return -torch.where(preference_P == TIE, log_prob_PK[:, num_grades], log_strict_P)
 
 
-class Ordinal(nn.Module, Loss):
+class Ordinal(Loss):
     """Log-loss of graded preferences with learned, antisymmetric cut-points, see `ordinal`.
 
     The cut-points stay positive and in order as a cumulative sum of softplus. They start where

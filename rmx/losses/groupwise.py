@@ -7,7 +7,7 @@ group counts 1 however many completions it has.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rmx.losses.base import (
     NO_TIE_TERM,
@@ -51,7 +51,7 @@ def plackett_luce(reward_C: Tensor, rank_C: Tensor, group_C: Tensor, num_groups:
     return group_sum(left_CC.logsumexp(dim=-1) - reward_C, group_C, num_groups)
 
 
-class PlackettLuce(nn.Module, Loss):
+class PlackettLuce(Loss):
     """Log-loss of each prompt's ranking, see `plackett_luce`.
 
     A group without a full ranking has weight 0, and so has one whose comparisons are all fillers.
@@ -84,7 +84,7 @@ class PlackettLuce(nn.Module, Loss):
         return ((num_weighted_G > 0) & (num_left_out_G == 0)).float()
 
 
-class KWise(nn.Module, Loss):
+class KWise(Loss):
     """Mean of the Bradley-Terry losses over all comparisons of a prompt (InstructGPT).
 
     All K(K-1)/2 comparisons of a prompt are one element of the batch. Spread over batches they

@@ -7,7 +7,7 @@ probability that the chosen one is preferred: 1 strict, ½ a tie.
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from rmx.losses.base import (
     NO_TIE_TERM,
@@ -86,7 +86,7 @@ def hinge(
     )
 
 
-class ScoreMSE(nn.Module, Loss):
+class ScoreMSE(Loss):
     """Squared error of both scores against 1 and 0, see `score_mse`.
 
     `preference_logit` stays the margin, which understates the probability: recalibrate.
@@ -111,7 +111,7 @@ class ScoreMSE(nn.Module, Loss):
         return comparison_weights(batch, self.ties)
 
 
-class Brier(nn.Module, Loss):
+class Brier(Loss):
     """Squared error of sigmoid(margin), see `brier`.
 
     Args:
@@ -133,7 +133,7 @@ class Brier(nn.Module, Loss):
         return comparison_weights(batch, self.ties)
 
 
-class Hinge(nn.Module, Loss):
+class Hinge(Loss):
     """Hinge on the margin, see `hinge`; not a proper score.
 
     Args:

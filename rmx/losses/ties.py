@@ -101,7 +101,7 @@ def check_tie_rate(value: float) -> float:
     return check_number("initial_tie_rate", value, above=0, below=1, remedy=remedy)
 
 
-class RaoKupper(nn.Module, Loss):
+class RaoKupper(Loss):
     """Log-loss of chosen, tie and rejected with a learned threshold, see `rao_kupper_log_probs`.
 
     Args:
@@ -146,7 +146,7 @@ class RaoKupper(nn.Module, Loss):
         return {"eta": self.eta().item()}
 
 
-class Davidson(nn.Module, Loss):
+class Davidson(Loss):
     """Log-loss of chosen, tie and rejected with a learned propensity, see `davidson_log_probs`.
 
     `preference_logit` is the margin: a tie takes from both sides in proportion.

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -116,7 +117,7 @@ def test_cut_points_stay_positive_and_ordered_whatever_the_parameters():
     with torch.no_grad():
         loss.raw_step_S.copy_(torch.tensor([-5.0, 3.0, -9.0]))
     cuts = [0.0, *loss.learned().values()]
-    assert all(low < high for low, high in zip(cuts, cuts[1:], strict=False))
+    assert all(low < high for low, high in pairwise(cuts))
 
 
 def test_outcomes_are_the_sides_and_the_middle():

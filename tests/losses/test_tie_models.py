@@ -8,6 +8,7 @@ from rmx.losses import (
     BradleyTerry,
     Davidson,
     RaoKupper,
+    TiePolicy,
     davidson_log_probs,
     outcome_cross_entropy,
     rao_kupper_log_probs,
@@ -121,7 +122,7 @@ def test_treating_ties_wrongly_bends_the_slope_by_the_known_factors(
     probability_P = log_probs(torch.tensor([true_margin], dtype=torch.float64), parameter)[0].exp()
     batch = make_groups([(2, [(0, 1, 1.0), (0, 1, 0.5), (0, 1, 0.0)], [0, 1])])
 
-    def slope(ties: str) -> float:
+    def slope(ties: TiePolicy) -> float:
         loss = BradleyTerry(ties=ties)
         margin = best_margin(
             lambda x: (
