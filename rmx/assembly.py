@@ -61,7 +61,9 @@ def build_run(cfg: DictConfig, run_dir: Path, say: Callable[[str], None] = print
         say: takes the lines that tell what was read and loaded.
     """
     seed_everything(cfg.seed, workers=True, verbose=False)
-    hardware, loss, optim, freeze = (build(cfg[part]) for part in ("hardware", "loss", "optim", "freeze"))
+    hardware, loss, optim, freeze = (
+        build(cfg[part]) for part in ("hardware", "loss", "optim", "freeze")
+    )
     if "path" in cfg.model:
         check_backbone(cfg.model.path)
     data = build_data(cfg)
@@ -111,8 +113,10 @@ def build_trainer(cfg: DictConfig, run: Run, logger: Logger | bool) -> Trainer:
     )
 
 
-def _build_callbacks(cfg: DictConfig, run_dir: Path, hardware: Hardware) -> tuple[KeepCheckpoints, list[Callback]]:
-    """Return the run's callbacks in the order they must act: what decides to stop, what saves, what stops."""
+def _build_callbacks(
+    cfg: DictConfig, run_dir: Path, hardware: Hardware
+) -> tuple[KeepCheckpoints, list[Callback]]:
+    """Return the callbacks in the order they must act: what decides to stop, then what saves."""
     more: dict[str, dict[str, Any]] = {
         "checkpoint": {
             "folder": run_dir / "checkpoints",
@@ -128,4 +132,10 @@ def _build_callbacks(cfg: DictConfig, run_dir: Path, hardware: Hardware) -> tupl
         if component is not None
     }
     checkpoints = named.pop("checkpoint", None) or KeepCheckpoints(**more["checkpoint"])
-    return checkpoints, [LastValidation(), Progress(), *named.values(), checkpoints, StopOnSignal(checkpoints)]
+    return checkpoints, [
+        LastValidation(),
+        Progress(),
+        *named.values(),
+        checkpoints,
+        StopOnSignal(checkpoints),
+    ]

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: only what is trained, written atomically, checked by digest, free of pickle.
+"""Checkpoints: only what is trained, written atomically, checked by digest, free of pickle.
 
     checkpoints/step-000050/
         weights.safetensors      trained parameters of model and loss
@@ -60,7 +60,9 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
 
 
-def write_tensors(folder: Path, name: str, tensors: Mapping[str, Tensor], *, shard: tuple[int, int] | None) -> None:
+def write_tensors(
+    folder: Path, name: str, tensors: Mapping[str, Tensor], *, shard: tuple[int, int] | None
+) -> None:
     """Write tensors under `name`, whole, or this rank's rows of them with `shard=(rank, world)`.
 
     Whole writing gathers sharded tensors: every rank must call it, only rank 0's folder counts.
@@ -95,7 +97,7 @@ def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
 
 
 def finish_checkpoint(temporary: Path, path: Path, progress: Mapping[str, Any]) -> None:
-    """Complete a folder whose tensors are written: add progress and manifest, then move it in place."""
+    """Add progress and manifest to a folder whose tensors are written, then move it in place."""
     (temporary / PROGRESS).write_text(json.dumps(progress, indent=1))
     files = {file.name: _digest(file) for file in sorted(temporary.iterdir())}
     (temporary / MANIFEST).write_text(json.dumps({"format": FORMAT, "files": files}, indent=1))
@@ -120,7 +122,9 @@ def read_checkpoint(path: Path, *, weights_only: bool = False) -> Checkpoint:
         optimizer = {} if weights_only else read_tensors(path, "optimizer")
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"checkpoint {path} can't be read: {error}") from error
-    return Checkpoint(step=int(progress["step"]), progress=progress, weights=weights, optimizer=optimizer)
+    return Checkpoint(
+        step=int(progress["step"]), progress=progress, weights=weights, optimizer=optimizer
+    )
 
 
 def verify_checkpoint(path: Path) -> None:
@@ -170,14 +174,15 @@ def load_trained(model: nn.Module, loss: nn.Module, weights: Mapping[str, Tensor
     missing, extra = sorted(live.keys() - weights.keys()), sorted(weights.keys() - live.keys())
     if missing or extra:
         raise CheckpointError(
-            f"the checkpoint is of another model, loss or freeze strategy: it lacks {missing[:3]} and has "
-            f"{extra[:3]} too many; resume with the run's own configuration"
+            f"the checkpoint is of another model, loss or freeze strategy: it lacks {missing[:3]} and "
+            f"has {extra[:3]} too many; resume with the run's own configuration"
         )
     with torch.no_grad():
         for key, tensor in live.items():
             if tensor.shape != weights[key].shape:
                 raise CheckpointError(
-                    f"{key} is {tuple(weights[key].shape)} in the checkpoint, {tuple(tensor.shape)} in the model"
+                    f"{key} is {tuple(weights[key].shape)} in the checkpoint and "
+                    f"{tuple(tensor.shape)} in the model; resume with the run's own configuration"
                 )
             tensor.copy_(_like(weights[key], tensor))
 
@@ -198,7 +203,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
         place, name = key.split("/")
         p = parameters[int(place)]
         # Adam's step counter is a scalar on the CPU; the moments have their parameter's layout.
-        optimizer.state[p][name] = _like(tensor, p) if tensor.shape == p.shape and p.ndim else tensor.clone()
+        optimizer.state[p][name] = (
+            _like(tensor, p) if tensor.shape == p.shape and p.ndim else tensor.clone()
+        )
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
@@ -219,7 +226,9 @@ def _like(value: Tensor, target: Tensor) -> Tensor:
 
 def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, path)
+    save_file(
+        {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, path
+    )
 
 
 def _load(path: Path) -> dict[str, Tensor]:

@@ -70,8 +70,9 @@ class RewardModule(LightningModule):
         self.num_skipped_in_a_row = 0
         self.predictions: dict[str, Predictions] = {}
         self.train_metrics = ComparisonMetrics(domains)
-        self.split_metrics = nn.ModuleDict({split: ComparisonMetrics(domains) for split in SPLITS})
-        self.split_predictions = nn.ModuleDict({split: PredictionCollector() for split in SPLITS})
+        # Under "NAME split", since a ModuleDict can't have the key "train", its own method's name.
+        self.split_metrics = nn.ModuleDict({_key(s): ComparisonMetrics(domains) for s in SPLITS})
+        self.split_predictions = nn.ModuleDict({_key(s): PredictionCollector() for s in SPLITS})
 
     def configure_model(self) -> None:
         """Shard the model under FSDP2: each decoder layer on its own, the rest with the root."""
@@ -109,8 +110,11 @@ class RewardModule(LightningModule):
 
     def _backward(self, micros: list[GroupBatch]) -> Tensor:
         """Accumulate the gradient of the step's weighted mean loss and return that loss."""
-        weight = sum((self.loss.weights(micro).sum() for micro in micros), torch.zeros((), device=self.device))
-        # Data parallelism averages gradients over ranks; each holds its part of one mean, so times world.
+        weight = sum(
+            (self.loss.weights(micro).sum() for micro in micros),
+            torch.zeros((), device=self.device),
+        )
+        # Data parallelism averages over ranks what are parts of one mean, hence times world.
         weight = self._sum_over_ranks(weight).clamp(min=torch.finfo(torch.float32).tiny)
         scale = self.trainer.world_size / weight
         total = torch.zeros((), device=self.device)
@@ -131,11 +135,13 @@ class RewardModule(LightningModule):
             return True
         self.num_skipped += 1
         self.num_skipped_in_a_row += 1
-        rank_zero_warn(f"step {step}: loss {loss.item()}, gradient norm {norm.item()}; the step is skipped")
+        rank_zero_warn(
+            f"step {step}: loss {loss.item()}, gradient norm {norm.item()}; the step is skipped"
+        )
         if self.num_skipped_in_a_row >= MAX_SKIPPED:
             raise TrainingError(
-                f"{MAX_SKIPPED} non-finite steps in a row, the last at step {step}; lower optim.lr, raise "
-                "optim.warmup, or take hardware.precision=32"
+                f"{MAX_SKIPPED} non-finite steps in a row, the last at step {step}; lower optim.lr, "
+                "raise optim.warmup, or take hardware.precision=32"
             )
         return False
 
@@ -164,12 +170,12 @@ class RewardModule(LightningModule):
         self._log_all(metrics)
 
     def _metrics(self, split: str) -> ComparisonMetrics:
-        metrics = self.split_metrics[split]
+        metrics = self.split_metrics[_key(split)]
         assert isinstance(metrics, ComparisonMetrics)
         return metrics
 
     def _collector(self, split: str) -> PredictionCollector:
-        collector = self.split_predictions[split]
+        collector = self.split_predictions[_key(split)]
         assert isinstance(collector, PredictionCollector)
         return collector
 
@@ -195,7 +201,11 @@ class RewardModule(LightningModule):
 
     def _without_sync(self) -> AbstractContextManager:
         strategy = self.trainer.strategy
-        return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
+        return (
+            strategy.block_backward_sync()
+            if isinstance(strategy, ParallelStrategy)
+            else nullcontext()
+        )
 
     def _sync_loss_gradients(self) -> None:
         """Average the gradients of the loss's own parameters, which FSDP2 does not hold."""
@@ -203,3 +213,7 @@ class RewardModule(LightningModule):
             for p in self.loss.parameters():
                 assert p.grad is not None
                 p.grad.copy_(self._sum_over_ranks(p.grad) / self.trainer.world_size)
+
+
+def _key(split: str) -> str:
+    return f"{split} split"

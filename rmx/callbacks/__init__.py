@@ -3,7 +3,6 @@
 from rmx.callbacks.early_stopping import EarlyStopping
 from rmx.callbacks.keep_checkpoints import KeepCheckpoints
 from rmx.callbacks.last_validation import LastValidation
-from rmx.callbacks.overfit_monitor import OverfitMonitor
 from rmx.callbacks.progress import Progress
 from rmx.callbacks.stop_on_signal import Interrupted, StopOnSignal
 
@@ -12,7 +11,6 @@ __all__ = [
     "Interrupted",
     "KeepCheckpoints",
     "LastValidation",
-    "OverfitMonitor",
     "Progress",
     "StopOnSignal",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -29,7 +29,7 @@ from rmx.errors import CheckpointError, ConfigError
 
 
 def is_better(value: float, best: float | None, monitor: str) -> bool:
-    """Return whether a new monitored value beats the best so far: accuracies rise, the rest falls."""
+    """Return whether a monitored value beats the best so far: accuracies rise, the rest falls."""
     if best is None or value != value:
         return best is None
     return value > best if monitor.endswith("accuracy") else value < best
@@ -105,9 +105,11 @@ class KeepCheckpoints(Callback):
         temporary = path.with_name(f".{path.name}.partial")
         rank, world = trainer.global_rank, trainer.world_size
         shard = (rank, world) if self.sharded else None
-        # Gathering is a collective, so every rank takes part; without shards only rank 0's files stay.
+        # Gathering is a collective, so every rank takes part; but only rank 0's whole files stay.
         target = temporary if rank == 0 or shard else self.folder / f".rank-{rank}.partial"
-        write_tensors(target, "weights", trained_tensors(pl_module.model, pl_module.loss), shard=shard)  # type: ignore[arg-type]
+        write_tensors(
+            target, "weights", trained_tensors(pl_module.model, pl_module.loss), shard=shard
+        )  # type: ignore[arg-type]
         state = optimizer_tensors(trainer.optimizers[0]) | _metric_tensors(pl_module.train_metrics)  # type: ignore[arg-type]
         write_tensors(target, "optimizer", state, shard=shard)
         trainer.strategy.barrier("checkpoint written")
@@ -132,12 +134,16 @@ class KeepCheckpoints(Callback):
             CheckpointError: when no step was saved as the best one.
         """
         if self.best_step is None:
-            raise CheckpointError(f"{self.folder} holds no best checkpoint: no validation was completed")
+            raise CheckpointError(
+                f"{self.folder} holds no best checkpoint: no validation was completed"
+            )
         best = read_checkpoint(checkpoint_path(self.folder, self.best_step), weights_only=True)
         load_trained(pl_module.model, pl_module.loss, best.weights)  # type: ignore[arg-type]
         return best.step
 
-    def _restore(self, checkpoint: Checkpoint, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _restore(
+        self, checkpoint: Checkpoint, trainer: Trainer, pl_module: LightningModule
+    ) -> None:
         load_trained(pl_module.model, pl_module.loss, checkpoint.weights)  # type: ignore[arg-type]
         metrics = {k: v for k, v in checkpoint.optimizer.items() if k.startswith("metrics/")}
         moments = {k: v for k, v in checkpoint.optimizer.items() if k not in metrics}
@@ -152,7 +158,7 @@ class KeepCheckpoints(Callback):
         self.saved_step = checkpoint.step
         trainer.datamodule.start_step = checkpoint.step  # type: ignore[attr-defined]
         fast_forward(trainer, checkpoint.step)
-        rank_zero_info(f"resuming after step {checkpoint.step}")
+        rank_zero_only(print)(f"resuming after step {checkpoint.step}")
 
     def _progress(self, trainer: Trainer, pl_module: LightningModule, step: int) -> dict[str, Any]:
         callbacks = {c.state_key: c.state_dict() for c in trainer.callbacks}  # type: ignore[attr-defined]
@@ -172,7 +178,11 @@ class KeepCheckpoints(Callback):
 
     def _forget(self, keep: int) -> None:
         """Delete all checkpoints but the best, the one just written and the one before it."""
-        older = [path for path in list_checkpoints(self.folder) if path != checkpoint_path(self.folder, keep)]
+        older = [
+            path
+            for path in list_checkpoints(self.folder)
+            if path != checkpoint_path(self.folder, keep)
+        ]
         best = None if self.best_step is None else checkpoint_path(self.folder, self.best_step)
         for path in older[1:]:
             if path != best:
@@ -198,7 +208,11 @@ def fast_forward(trainer: Trainer, step: int) -> None:
     loop = trainer.fit_loop
     state = loop.state_dict()
     state["epoch_progress"] = {"total": epoch, "current": dict(epoch)}
-    state["epoch_loop.batch_progress"] = {"total": done, "current": dict(done), "is_last_batch": False}
+    state["epoch_loop.batch_progress"] = {
+        "total": done,
+        "current": dict(done),
+        "is_last_batch": False,
+    }
     state["epoch_loop.manual_optimization.optim_step_progress"] = {
         "total": stepped,
         "current": dict(stepped),
@@ -219,7 +233,9 @@ def _metric_tensors(metric: Metric) -> dict[str, Tensor]:
         part.sync()
         for name, value in part.metric_state.items():
             if isinstance(value, Tensor) or value:
-                tensors[f"metrics/{path}/{name}"] = value if isinstance(value, Tensor) else torch.cat(list(value))
+                tensors[f"metrics/{path}/{name}"] = (
+                    value if isinstance(value, Tensor) else torch.cat(list(value))
+                )
         part.unsync(should_unsync=part._is_synced)
     return tensors
 

@@ -1,4 +1,4 @@
-"""LastValidation: a run ends with a validation, also where its length is no multiple of val_every."""
+"""LastValidation: a run ends with a validation, whatever `val_every` is."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_only
 
 from rmx.callbacks.keep_checkpoints import KeepCheckpoints, is_validation_due
 from rmx.errors import RmxError
@@ -55,7 +55,9 @@ class StopOnSignal(Callback):
         if self.received and signum == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = signum
-        rank_zero_info(f"{signal.Signals(signum).name}: stopping after this step; Ctrl-C again to stop at once")
+        rank_zero_only(print)(
+            f"{signal.Signals(signum).name}: stopping after this step; Ctrl-C again to stop at once"
+        )
 
     def _stop_if_asked(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # A signal may reach one rank only; all must stop at the same step.

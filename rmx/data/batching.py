@@ -1,4 +1,4 @@
-"""From tokenized groups to batches: what goes into each optimiser step, on which rank, in what form.
+"""From tokenized groups to batches: what goes into each optimiser step, on which rank.
 
 A run's plan is a pure function of its seed and data, so that a resumed run continues by its step's
 number alone. Shape letters as in types.py.
@@ -186,7 +186,7 @@ class StepDataset(Dataset[list[GroupBatch]]):
 
 
 class FromStep(Sampler[int]):
-    """Steps `start`, `start + 1`, …; its length counts the skipped ones, as Lightning's progress does."""
+    """Steps `start`, `start + 1`, …; its length counts those before, as Lightning's progress does."""
 
     def __init__(self, num_steps: int, start: int = 0) -> None:
         self.num_steps = num_steps
@@ -199,20 +199,33 @@ class FromStep(Sampler[int]):
         return self.num_steps
 
 
-def step_loader(dataset: StepDataset, *, start: int = 0, num_workers: int = 0) -> DataLoader:
-    """Return the loader of optimiser steps from `start` on. Workers change nothing in what it yields."""
-    return DataLoader(
-        dataset,
-        batch_size=None,
-        sampler=FromStep(len(dataset), start),
-        num_workers=num_workers,
-        # An own generator, so that making the iterator draws nothing from the global one.
-        generator=torch.Generator().manual_seed(0),
-    )
+class StepLoader(DataLoader):
+    """Loads optimiser steps from `start` on; workers change nothing in what it yields.
+
+    The two state methods are how Lightning knows a loader that can go on where it was.
+    """
+
+    def __init__(self, dataset: StepDataset, *, start: int = 0, num_workers: int = 0) -> None:
+        super().__init__(
+            dataset,
+            batch_size=None,
+            sampler=FromStep(len(dataset), start),
+            num_workers=num_workers,
+            # An own generator, so that making the iterator draws nothing from the global one.
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    def state_dict(self) -> dict[str, int]:
+        assert isinstance(self.sampler, FromStep)
+        return {"start": self.sampler.start}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        assert isinstance(self.sampler, FromStep)
+        self.sampler.start = state_dict["start"]
 
 
 class EvalDataset(Dataset[GroupBatch]):
-    """Every group once, in batches of rows of like length; ranks share them out, fillers at the end."""
+    """Every group once, in batches of rows of like length, shared out among the ranks."""
 
     def __init__(
         self,

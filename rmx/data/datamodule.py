@@ -5,23 +5,21 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
 
+import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from rmx.data.batching import EvalDataset, StepDataset, eval_loader, plan_steps, step_loader
+from rmx.data.baselines import longer_wins, tie_rate, tie_warning
+from rmx.data.batching import EvalDataset, StepDataset, StepLoader, eval_loader, plan_steps
+from rmx.data.digest import data_digest
 from rmx.data.rendering import Renderer
-from rmx.data.sources import RejectedRow, SourceSplits
-from rmx.data.splits import hold_out_domains, split_by_prompt
+from rmx.data.sources import RejectedRow, Source
+from rmx.data.splits import hold_out_domains, prompt_key, split_by_prompt
 from rmx.errors import ConfigError, DataError
 from rmx.types import PreferenceGroup, TokenizedGroup
 
 TRAIN, VAL, SPILLOVER = "train", "val", "spillover"
-
-
-class Source(Protocol):
-    def load(self) -> SourceSplits: ...
 
 
 class PreferenceData(LightningDataModule):
@@ -31,7 +29,7 @@ class PreferenceData(LightningDataModule):
     the run before a model is loaded.
 
     Args:
-        source: where the groups come from; its own validation and spillover sets win over splitting.
+        source: where the groups come from; its own validation set wins over splitting.
         val: share of the training domains' comparisons held out for validation, by prompt.
         spillover: domains that training never sees.
         comparisons: comparisons in an optimiser step.
@@ -104,7 +102,8 @@ class PreferenceData(LightningDataModule):
         for split in (TRAIN, VAL):
             if not self.groups[split]:
                 raise DataError(
-                    f"the {split} split has no groups; give more rows or another val fraction than {self.val}"
+                    f"the {split} split has no groups; give more rows or another share than "
+                    f"split.val={self.val}"
                 )
 
     def tokenize(self, renderer: Renderer) -> None:
@@ -132,12 +131,33 @@ class PreferenceData(LightningDataModule):
         """The splits that validation runs over, in the order of its loaders."""
         return tuple(split for split in (VAL, SPILLOVER) if split in self.tokenized)
 
-    def num_comparisons(self, split: str) -> Counter[str]:
-        """Return how many comparisons each domain of a split has."""
-        counts: Counter[str] = Counter()
-        for group in self.groups[split]:
-            counts[group.domain] += len(group.comparisons)
-        return counts
+    def describe(self) -> str:
+        """Return a line a split: its size, how often nobody wins, and how often the longer one."""
+        lines = []
+        for split, groups in self.groups.items():
+            counts: Counter[str] = Counter()
+            for group in groups:
+                counts[group.domain] += len(group.comparisons)
+            domains = ", ".join(f"{domain} {count:,}" for domain, count in sorted(counts.items()))
+            lines.append(
+                f"{split:<10} {counts.total():>6,} comparisons, ties {tie_rate(groups):.0%}, "
+                f"longer wins {longer_wins(groups).accuracy:.1%}: {domains}"
+            )
+        warning = tie_warning(tie_rate(self.groups[TRAIN]))
+        return "\n".join(lines + ([f"warning: {warning}"] if warning else []))
+
+    def digest(self) -> str:
+        """Return the fingerprint of all splits together."""
+        return data_digest(group for groups in self.groups.values() for group in groups)
+
+    def prompt_ids(self, split: str) -> np.ndarray:
+        """Return each evaluated group's prompt as a number, int64 [G]; equal prompts share it.
+
+        Rows of one prompt may be groups of their own; intervals must resample them together.
+        """
+        prompts = {group.id: prompt_key(group) for group in self.groups[split]}
+        keys = [prompts[group.id] for group in self.evaluated_groups(split)]
+        return np.unique(keys, return_inverse=True)[1]
 
     def train_dataloader(self) -> DataLoader:
         dataset = StepDataset(
@@ -146,7 +166,7 @@ class PreferenceData(LightningDataModule):
             completions=self.completions,
             **self._batch_arguments(),
         )
-        return step_loader(dataset, start=self.start_step, num_workers=self.num_workers)
+        return StepLoader(dataset, start=self.start_step, num_workers=self.num_workers)
 
     def val_dataloader(self) -> list[DataLoader]:
         return [self.eval_dataloader(split) for split in self.eval_splits]

@@ -1,0 +1,39 @@
+"""SIGTERM and Ctrl-C end a run in order."""
+
+import os
+import signal
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from rmx.callbacks import Interrupted
+from rmx.checkpoint import list_checkpoints
+
+
+class SignalAt(Callback):
+    def __init__(self, step: int, signum: int) -> None:
+        self.step = step
+        self.signum = signum
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if batch_idx == self.step:
+            os.kill(os.getpid(), self.signum)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("step", [1, 3])  # 3: the step that a validation follows
+def test_a_signal_saves_and_the_resumed_run_equals_the_whole(
+    tiny_run, tmp_path, signum, code, step
+):
+    handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+    with pytest.raises(Interrupted) as caught:
+        tiny_run(tmp_path / "cut", max_steps=6, callbacks=(SignalAt(step, signum),)).fit()
+    assert caught.value.exit_code == code
+    assert list_checkpoints(tmp_path / "cut" / "checkpoints")[0].name == f"step-{step + 1:06d}"
+    assert [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)] == handlers
+
+    resumed = tiny_run(tmp_path / "cut", max_steps=6, resume=True).fit()
+    whole = tiny_run(tmp_path / "whole", max_steps=6).fit()
+    for key, value in whole.weights.items():
+        assert torch.equal(value, resumed.weights[key]), key
