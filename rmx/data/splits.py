@@ -50,7 +50,7 @@ def split_by_prompt(
         fraction: validation's share of the comparisons, in (0, 1).
     """
     if not 0 < fraction < 1:
-        raise ConfigError(f"data.val_fraction must be in (0, 1), got {fraction}; e.g. 0.1")
+        raise ConfigError(f"split.val must be in (0, 1), got {fraction}; e.g. 0.1")
     clusters_of_domain: dict[str, list[Cluster]] = defaultdict(list)
     for cluster in prompt_clusters(groups):
         clusters_of_domain[cluster.domain].append(cluster)
@@ -78,13 +78,12 @@ def hold_out_domains(
         close = get_close_matches(name, counts, n=1)
         hint = f"did you mean '{close[0]}'? " if close else ""
         raise DataError(
-            f"data.spillover_domains must name domains of the data, got '{name}'; "
+            f"split.spillover must name domains of the data, got '{name}'; "
             f"{hint}It has {', '.join(sorted(counts))}"
         )
     if held_out == counts.keys():
         raise DataError(
-            f"data.spillover_domains must leave a domain to train on, got all {len(counts)}; "
-            "name fewer"
+            f"split.spillover must leave a domain to train on, got all {len(counts)}; name fewer"
         )
     kept = [group for group in groups if group.domain not in held_out]
     return kept, [group for group in groups if group.domain in held_out]
