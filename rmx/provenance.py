@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import rmx
+from rmx.config.secrets import SECRET_NAME, SECRET_VALUE
 
 PACKAGES = (
     "torch",
@@ -37,17 +37,6 @@ PACKAGES = (
     "matplotlib",
 )
 REMOVED = "[removed]"
-
-# `pad_token`, `max_tokens` and `prompt_key` are no secrets, so a bare ending isn't enough.
-_SECRET_NAME = re.compile(
-    r"(^|[_.-])(api_?key|access_?key(_?id)?|private_?key|secret(_?key)?|passw(or)?d|passphrase"
-    r"|credentials?|authorization|(auth|access|api|bearer|hf|hub|wandb|github)_?token)$|(^|\.)token$",
-    re.IGNORECASE,
-)
-_SECRET_VALUE = re.compile(
-    r"\b(hf|gh[pousr]|github_pat|wandb_v1)_\w{16,}|\bsk-[\w-]{16,}|\bAKIA[0-9A-Z]{16}\b"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+"
-)
 
 
 def collect_provenance(
@@ -128,7 +117,7 @@ def strip_secrets(value: Any, name: str = "") -> Any:
         return [strip_secrets(item, name) for item in value]
     if not isinstance(value, str) or not value:
         return value
-    return REMOVED if _SECRET_NAME.search(name) else _SECRET_VALUE.sub(REMOVED, value)
+    return REMOVED if SECRET_NAME.search(name) else SECRET_VALUE.sub(REMOVED, value)
 
 
 def _plain_argv(argv: Sequence[str]) -> list[str]:

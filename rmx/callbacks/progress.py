@@ -32,6 +32,7 @@ class Progress(ProgressBar):
         super().__init__()
         self._is_enabled = True
         self._bar: tqdm | None = None
+        self._step = 0
         self._num_pairs = 0
         self._train_s = 0.0
         self._batch_started = 0.0
@@ -49,7 +50,8 @@ class Progress(ProgressBar):
             sys.stdout.flush()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._bar = self._new_bar("training", num_steps(trainer, pl_module), trainer.global_step)
+        self._step = trainer.global_step
+        self._bar = self._new_bar("training", num_steps(trainer, pl_module), self._step)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -60,12 +62,13 @@ class Progress(ProgressBar):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         now = time.perf_counter()
+        self._step = batch_idx + 1  # a run is one epoch, so this counts skipped steps too
         self._train_s += now - self._batch_started
         self._num_pairs += num_comparisons(batch) * trainer.world_size
         if self._bar is None or self._bar.disable or now - self._refreshed < REFRESH_S:
             return
         self._refreshed = now
-        self._bar.n = trainer.global_step
+        self._bar.n = self._step
         loss = trainer.callback_metrics.get("train/loss")
         shown = f"loss {float(loss):.3f}, " if loss is not None else ""
         self._bar.set_postfix_str(f"{shown}{self._num_pairs / self._train_s:.1f} pairs/s")
@@ -84,7 +87,7 @@ class Progress(ProgressBar):
         if self._bar is None:  # trainer.validate
             self._bar = self._new_bar("evaluating", int(sum(trainer.num_val_batches)), 0)
         else:
-            self._bar.n = trainer.global_step
+            self._bar.n = self._step
             self._bar.set_description_str("validating")
 
     def on_validation_batch_end(
@@ -107,11 +110,8 @@ class Progress(ProgressBar):
             return
         if self._bar is not None:
             self._bar.set_description_str("training")
-        self.print(
-            validation_line(
-                trainer.global_step, num_steps(trainer, pl_module), trainer.callback_metrics
-            )
-        )
+        total = num_steps(trainer, pl_module)
+        self.print(validation_line(self._step, total, trainer.callback_metrics))
 
     def _new_bar(self, description: str, total: int | None, initial: int) -> tqdm:
         return tqdm(
