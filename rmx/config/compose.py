@@ -66,7 +66,8 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
     Raises:
         ConfigError: one is not of the form NAME=VALUE.
     """
-    parser = OverridesParser.create()
+    with _own_hydra():  # `loss=glob(*)` asks for the choices
+        parser = OverridesParser.create(GlobalHydra.instance().config_loader())
     parsed = []
     for override in overrides:
         try:
