@@ -27,7 +27,9 @@ def pairwise_correct(margin_P: Tensor, preference_P: Tensor) -> Tensor:
     Returns:
         float32 [P].
     """
-    return (1 + margin_P.float().sign() * (preference_P.float() - TIE).sign()) / 2
+    margin_P = margin_P.float()
+    agreement_P = margin_P.sign() * (preference_P.float() - TIE).sign()
+    return ((1 + agreement_P) / 2).where(~margin_P.isnan(), torch.nan)  # sign(NaN) is 0
 
 
 class PairwiseAccuracy(Float64Metric):
