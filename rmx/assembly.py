@@ -6,23 +6,28 @@ model is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.loggers import Logger
-from omegaconf import DictConfig
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
 
 from rmx.callbacks import KeepCheckpoints, LastValidation, Progress, StopOnSignal
 from rmx.config import build
 from rmx.data.datamodule import PreferenceData
 from rmx.data.rendering import Renderer
+from rmx.data.sources import write_rejected
+from rmx.errors import CheckpointError
 from rmx.hardware import Hardware
 from rmx.models import RewardModel, check_backbone
 from rmx.models.freezing import FreezeReport
 from rmx.module import RewardModule
+from rmx.provenance import collect_provenance, strip_secrets, write_provenance
+from rmx.resuming import OVERRIDES
 
 
 @dataclass
@@ -53,13 +58,15 @@ def build_data(cfg: DictConfig) -> PreferenceData:
     )
 
 
-def build_run(cfg: DictConfig, run_dir: Path, say: Callable[[str], None] = print) -> Run:
-    """Build everything of a run but its trainer and logger.
+@rank_zero_only
+def say(text: str) -> None:
+    """Print on one process of all."""
+    if text:
+        print(text, flush=True)
 
-    Args:
-        run_dir: where its checkpoints go.
-        say: takes the lines that tell what was read and loaded.
-    """
+
+def build_run(cfg: DictConfig, run_dir: Path) -> Run:
+    """Build everything of a run but its trainer and logger, telling what was read and loaded."""
     seed_everything(cfg.seed, workers=True, verbose=False)
     hardware, loss, optim, freeze = (
         build(cfg[part]) for part in ("hardware", "loss", "optim", "freeze")
@@ -91,8 +98,38 @@ def build_run(cfg: DictConfig, run_dir: Path, say: Callable[[str], None] = print
         num_steps=data.num_steps,
         seed=cfg.seed,
     )
-    checkpoints, callbacks = _build_callbacks(cfg, run_dir, hardware)
+    checkpoints, callbacks = _build_callbacks(cfg, run_dir, hardware, data)
     return Run(data, renderer, module, hardware, checkpoints, callbacks, freeze_report)
+
+
+@rank_zero_only
+def record_run(cfg: DictConfig, run: Run, run_dir: Path, overrides: list[str]) -> None:
+    """Write what tells a run apart and composes it again, before it trains.
+
+    Raises:
+        CheckpointError: the run is resumed on other data than it began with.
+    """
+    digest = run.data.digest()
+    provenance = run_dir / "provenance.json"
+    if cfg.resume and provenance.is_file():
+        began_with = json.loads(provenance.read_text())["data_digest"]
+        if began_with != digest:
+            raise CheckpointError(
+                f"the data is not what this run began with (digest {digest[:12]}, was "
+                f"{began_with[:12]}); restore it, or start a run of its own without resume="
+            )
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    OmegaConf.save(strip_secrets(plain), run_dir / "config.yaml")
+    OmegaConf.save(OmegaConf.create(overrides), run_dir / OVERRIDES)
+    write_provenance(run_dir, collect_provenance(seed=cfg.seed, data_digest=digest))
+    if run.data.rejected:
+        write_rejected(run_dir / "rejected.jsonl", run.data.rejected)
+
+
+def build_logger(cfg: DictConfig, run_dir: Path, run_name: str, group: str | None) -> Logger | bool:
+    """Return the run's logger; W&B shows its settings beside its curves."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    return build(cfg.logger, run_dir=run_dir, run_name=run_name, group=group, config=plain)
 
 
 def build_trainer(cfg: DictConfig, run: Run, logger: Logger | bool) -> Trainer:
@@ -114,7 +151,7 @@ def build_trainer(cfg: DictConfig, run: Run, logger: Logger | bool) -> Trainer:
 
 
 def _build_callbacks(
-    cfg: DictConfig, run_dir: Path, hardware: Hardware
+    cfg: DictConfig, run_dir: Path, hardware: Hardware, data: PreferenceData
 ) -> tuple[KeepCheckpoints, list[Callback]]:
     """Return the callbacks in the order they must act: what decides to stop, then what saves."""
     more: dict[str, dict[str, Any]] = {
@@ -124,7 +161,11 @@ def _build_callbacks(
             "sharded": hardware.sharded_checkpoint,
             "resume": bool(cfg.resume),
         },
-        "figures": {"run_dir": run_dir},
+        "figures": {
+            "run_dir": run_dir,
+            "monitor": f"val/{cfg.monitor}",
+            "prompt_ids": data.prompt_ids,
+        },
     }
     named = {
         name: build(component, **more.get(name, {}))

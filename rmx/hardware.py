@@ -44,7 +44,9 @@ class Hardware:
     ) -> None:
         has_gpu = torch.cuda.is_available()
         if accelerator == "cuda" and not has_gpu:
-            raise ConfigError("hardware wants a CUDA GPU and this machine shows none; take hardware=cpu")
+            raise ConfigError(
+                "hardware wants a CUDA GPU and this machine shows none; take hardware=cpu"
+            )
         self.accelerator = ("cuda" if has_gpu else "cpu") if accelerator == "auto" else accelerator
         if devices == "auto":
             many = strategy in ("auto", "ddp", "fsdp") and self.accelerator == "cuda"
@@ -56,7 +58,9 @@ class Hardware:
                 f"hardware.devices={devices} but this machine has {torch.cuda.device_count()} GPUs"
             )
         if strategy == "single" and devices > 1:
-            raise ConfigError(f"one process can't drive {devices} devices; take hardware=ddp or fsdp")
+            raise ConfigError(
+                f"one process can't drive {devices} devices; take hardware=ddp or fsdp"
+            )
         if strategy == "auto":
             strategy = "ddp" if devices > 1 else "single"
         if sharded_checkpoint and strategy != "fsdp":

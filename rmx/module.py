@@ -63,6 +63,7 @@ class RewardModule(LightningModule):
         self.loss = loss
         self.optim = optim
         self.default_lr = default_lr
+        self.domains = tuple(domains)
         self.val_splits = tuple(val_splits)
         self.num_steps = num_steps
         self.seed = seed

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from rmx.errors import ConfigError
 
 
-def lr_factor(step: int, num_steps: int, *, warmup: float, decay: Literal["linear", "cosine"]) -> float:
+def lr_factor(
+    step: int, num_steps: int, *, warmup: float, decay: Literal["linear", "cosine"]
+) -> float:
     """Return the share of the peak learning rate at `step`, in (0, 1].
 
     Linear warm-up reaches 1 after `warmup * num_steps` steps; linear or cosine decay would reach 0
@@ -68,7 +70,9 @@ class AdamW:
         gradient_norm: float = 1.0,
     ) -> None:
         if lr is not None and lr <= 0:
-            raise ConfigError(f"optim.lr must be above 0, got {lr}; null takes the freeze strategy's")
+            raise ConfigError(
+                f"optim.lr must be above 0, got {lr}; null takes the freeze strategy's"
+            )
         if not 0 <= warmup < 1:
             raise ConfigError(f"optim.warmup is a share of all steps in [0, 1), got {warmup}")
         if gradient_norm <= 0:
@@ -88,7 +92,11 @@ class AdamW:
         trained = [p for p in model.parameters() if p.requires_grad]
         lr = default_lr if self.lr is None else self.lr
         groups = [
-            {"params": [p for p in trained if p.ndim >= 2], "lr": lr, "weight_decay": self.weight_decay},
+            {
+                "params": [p for p in trained if p.ndim >= 2],
+                "lr": lr,
+                "weight_decay": self.weight_decay,
+            },
             {"params": [p for p in trained if p.ndim < 2], "lr": lr, "weight_decay": 0.0},
             {"params": list(loss.parameters()), "lr": self.loss_lr, "weight_decay": 0.0},
         ]

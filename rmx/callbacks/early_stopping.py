@@ -20,7 +20,9 @@ class EarlyStopping(LightningEarlyStopping):
 
     def __init__(self, *, monitor: str = "val/accuracy", patience: int = 3) -> None:
         if patience < 1:
-            raise ConfigError(f"patience counts validations without gain, at least 1, got {patience}")
+            raise ConfigError(
+                f"patience counts validations without gain, at least 1, got {patience}"
+            )
         mode = "max" if monitor.endswith("accuracy") else "min"
         super().__init__(monitor=monitor, patience=patience, mode=mode)
 
