@@ -2,9 +2,9 @@
 
 Shape letters: G groups (prompts), C completions, P comparisons; N is P, or G for group-wise losses.
 
-A loss maps rewards to unreduced losses and says how
-much each of them counts. It never averages, because only the caller sees the whole optimiser step:
-sum(weights * loss) / sum(weights) over all micro-batches equals one large batch.
+A loss maps rewards to unreduced losses and says how much each of them counts. It never averages,
+because only the caller sees the whole optimiser step: sum(weights * loss) / sum(weights) over all
+its micro-batches equals one large batch.
 """
 
 from __future__ import annotations

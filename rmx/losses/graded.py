@@ -1,11 +1,10 @@
 """Graded preferences ("slightly better", "much better") as a cumulative logit model.
 
-An annotator's answer is one of K ordered levels, from "rejected is much better" (0) over the
-middle, a tie where K is odd, to "chosen is much better" (K-1), and P(level <= k) = sigmoid(c_k -
-margin). K = 2 is Bradley-Terry and K = 3 Rao-Kupper with eta = c_1.
+An annotator's answer is one of K ordered levels, from "rejected is much better" (0) to "chosen is
+much better" (K-1); where K is odd, the middle one is a tie. P(level <= k) = sigmoid(c_k - margin).
+K = 2 is Bradley-Terry and K = 3 Rao-Kupper with eta = c_1.
 
-Shape letters: C completions, P comparisons, K levels, S = (K-1)/2 grades a side, B = K-1
-cut-points.
+Shape letters: C completions, P comparisons, K levels, S = (K-1)/2 grades a side, B = K-1 cuts.
 """
 
 from __future__ import annotations
@@ -32,10 +31,11 @@ from rmx.losses.base import (
     resolve_ties,
 )
 from rmx.losses.bt import bradley_terry
-from rmx.losses.ties import check_tie_rate, inverse_softplus, rao_kupper_log_probs
+from rmx.losses.ties import check_tie_rate, inverse_softplus, rao_kupper_log_probs, rao_kupper_logit
 from rmx.types import TIE, GroupBatch
 
 BIN_SLACK = 0.05  # of a bin, so that a strength written as .67 is still two thirds
+MIN_WIDTH = 1e-6  # a level that nobody uses narrows until float32 calls its cut-points equal
 
 
 def ordinal_log_probs(margin_P: Tensor, cut_B: Tensor) -> Tensor:
@@ -57,7 +57,8 @@ def ordinal_log_probs(margin_P: Tensor, cut_B: Tensor) -> Tensor:
     log_below_PK = torch.cat([logsigmoid(offset_PB), zero_P1], dim=-1)
     log_above_PK = torch.cat([zero_P1, logsigmoid(-offset_PB)], dim=-1)
     zero_1 = cut_B.new_zeros(1)
-    log_width_K = torch.cat([zero_1, torch.log(-torch.expm1(-cut_B.diff())), zero_1])
+    width_B = cut_B.diff().clamp_min(MIN_WIDTH)
+    log_width_K = torch.cat([zero_1, torch.log(-torch.expm1(-width_B)), zero_1])
     return log_below_PK + log_above_PK + log_width_K
 
 
@@ -75,8 +76,7 @@ def ordinal(margin_P: Tensor, preference_P: Tensor, strength_P: Tensor, cut_S: T
 
     A tie (q exactly ½) is the middle level. Otherwise the strength's grade g gives the level: g
     above the middle with probability q, g below it with 1-q. Where the strength is unknown, so is
-    the grade, and the loss sums over all levels on that side: P(above the middle) = sigmoid(margin
-    - c_1) rather than a guess.
+    the grade; then it is -log P(any level on that side), sigmoid(margin - c_1), and not a guess.
 
     Args:
         margin_P: reward_chosen - reward_rejected, float [P].
@@ -158,11 +158,9 @@ class Ordinal(Loss):
 
     def preference_logit(self, margin_P: Tensor) -> Tensor:
         """Return log P(above the middle) - log P(below it), [P]."""
-        margin_P = at_least_float32(margin_P)
         if not self.has_ties:
-            return margin_P
-        first_cut = self.cut_points()[0]
-        return logsigmoid(margin_P - first_cut) - logsigmoid(-margin_P - first_cut)
+            return at_least_float32(margin_P)
+        return rao_kupper_logit(margin_P, self.cut_points()[0])
 
     def outcome_log_probs(self, margin_P: Tensor) -> Tensor | None:
         """Return log P of (above the middle, middle, below it), [P, 3]; None for 2 levels."""

@@ -5,8 +5,8 @@ docstring has the factors). These learn one parameter instead, how often annotat
 
 Shape letters: C completions, P comparisons; an axis of length 3 is (chosen, tie, rejected).
 
-The learned parameters are on the scale of a logit, so they need a step size of their own (1e-2,
-say): at a whole model's 1e-5 they would not leave their initial value.
+The learned parameters are on the scale of a logit and need a learning rate to match
+(1e-2, say): at a whole model's 1e-5 they would not leave their initial value.
 """
 
 from __future__ import annotations
@@ -53,6 +53,15 @@ def rao_kupper_log_probs(margin_P: Tensor, eta: Tensor | float) -> Tensor:
         logsigmoid(eta - margin_P) + logsigmoid(eta + margin_P) + torch.log(-torch.expm1(-2 * eta))
     )
     return torch.stack([logsigmoid(margin_P - eta), log_tie_P, logsigmoid(-margin_P - eta)], dim=-1)
+
+
+def rao_kupper_logit(margin_P: Tensor, eta: Tensor | float) -> Tensor:
+    """Return log P(chosen) - log P(rejected) in the Rao-Kupper model, steeper than the margin, [P].
+
+    Its slope is 2 sigmoid(eta) at margin 0, which is 1 plus the tie rate, and 1 far from it.
+    """
+    margin_P = at_least_float32(margin_P)
+    return logsigmoid(margin_P - eta) - logsigmoid(-margin_P - eta)
 
 
 def davidson_log_probs(margin_P: Tensor, nu: Tensor | float) -> Tensor:
@@ -135,9 +144,7 @@ class RaoKupper(Loss):
         return comparison_weights(batch, self.ties)
 
     def preference_logit(self, margin_P: Tensor) -> Tensor:
-        """Return log P(chosen) - log P(rejected), steeper than the margin near 0, [P]."""
-        margin_P, eta = at_least_float32(margin_P), self.eta()
-        return logsigmoid(margin_P - eta) - logsigmoid(-margin_P - eta)
+        return rao_kupper_logit(margin_P, self.eta())
 
     def outcome_log_probs(self, margin_P: Tensor) -> Tensor:
         return rao_kupper_log_probs(margin_P, self.eta())

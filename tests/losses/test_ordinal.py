@@ -120,6 +120,18 @@ def test_cut_points_stay_positive_and_ordered_whatever_the_parameters():
     assert all(low < high for low, high in pairwise(cuts))
 
 
+def test_level_that_nobody_uses_leaves_gradients_finite(make_pairs):
+    batch = make_pairs([1.0, 0.0, 1.0], strengths=[1.0, 1.0, NAN])
+    loss = Ordinal(num_levels=7)
+    with torch.no_grad():
+        loss.raw_step_S.copy_(torch.tensor([2.0, -40.0, 1.0]))  # softplus(-40) = 4e-18
+    value_P = loss(torch.randn(6), batch)
+    value_P.sum().backward()
+    assert value_P.isfinite().all()
+    assert loss.raw_step_S.grad is not None
+    assert loss.raw_step_S.grad.isfinite().all()
+
+
 def test_outcomes_are_the_sides_and_the_middle():
     loss = Ordinal(num_levels=5)
     margin_P, first_cut = torch.linspace(-3, 3, 7), loss.learned()["cut_1"]
