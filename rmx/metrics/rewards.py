@@ -14,7 +14,7 @@ from rmx.metrics.pairs import is_counted, is_counted_completion
 from rmx.metrics.state import Float64Metric
 from rmx.types import TIE, GroupBatch
 
-SATURATED_CONFIDENCE = 0.99  # a model this sure errs once in a hundred; people agree far less
+SATURATED_LOGIT = math.log(99)  # σ = 0.99: once wrong in a hundred; people agree far less often
 
 
 def reward_moments(reward_C: Tensor) -> Tensor:
@@ -142,8 +142,7 @@ class SaturatedShare(Float64Metric):
     def update(self, reward_C: Tensor, logit_P: Tensor, batch: GroupBatch) -> None:
         """Add a batch; `reward_C` is not read."""
         counted_P = is_counted(batch)
-        is_saturated_P = logit_P.float().abs().sigmoid() > SATURATED_CONFIDENCE
-        self.num_saturated += (counted_P & is_saturated_P).sum()
+        self.num_saturated += (counted_P & (logit_P.float().abs() > SATURATED_LOGIT)).sum()
         self.count += counted_P.sum()
 
     def compute(self) -> Tensor:

@@ -3,6 +3,9 @@
 P comparisons. Ties are left out: the logit speaks of the comparisons that an annotator decided.
 A soft preference is scored as it is, so its best value is the preference's own entropy or
 variance, not 0.
+
+In float64: vectorised float32 exponentials round by an element's place in the tensor, so a mean
+would depend on how comparisons were batched.
 """
 
 from __future__ import annotations
@@ -23,18 +26,18 @@ def preference_nll(logit_P: Tensor, preference_P: Tensor) -> Tensor:
         logit_P: logit of P(chosen preferred), float [P].
         preference_P: q, float [P].
     Returns:
-        float32 [P].
+        float64 [P].
     """
-    logit_P, preference_P = logit_P.float(), preference_P.float()
+    logit_P, preference_P = logit_P.double(), preference_P.double()
     return preference_P * softplus(-logit_P) + (1 - preference_P) * softplus(logit_P)
 
 
 def preference_brier(logit_P: Tensor, preference_P: Tensor) -> Tensor:
-    """Return (σ(logit) - q)², float32 [P]; a coin scores 0.25 on strict preferences.
+    """Return (σ(logit) - q)², float64 [P]; a coin scores 0.25 on strict preferences.
 
     Reference: Brier (1950), Monthly Weather Review 78.
     """
-    return (logit_P.float().sigmoid() - preference_P.float()).square()
+    return (logit_P.double().sigmoid() - preference_P.double()).square()
 
 
 class PreferenceNLL(Float64Metric):
@@ -63,7 +66,7 @@ class PreferenceNLL(Float64Metric):
     def update(self, reward_C: Tensor, logit_P: Tensor, batch: GroupBatch) -> None:
         """Add a batch; `reward_C` is not read."""
         decided_P = is_decided(batch)
-        self.total += preference_nll(logit_P, batch.preference_P).where(decided_P, 0).double().sum()
+        self.total += preference_nll(logit_P, batch.preference_P).where(decided_P, 0).sum()
         self.count += decided_P.sum()
 
     def compute(self) -> Tensor:
@@ -97,8 +100,7 @@ class PreferenceBrier(Float64Metric):
     def update(self, reward_C: Tensor, logit_P: Tensor, batch: GroupBatch) -> None:
         """Add a batch; `reward_C` is not read."""
         decided_P = is_decided(batch)
-        brier_P = preference_brier(logit_P, batch.preference_P)
-        self.total += brier_P.where(decided_P, 0).double().sum()
+        self.total += preference_brier(logit_P, batch.preference_P).where(decided_P, 0).sum()
         self.count += decided_P.sum()
 
     def compute(self) -> Tensor:

@@ -14,7 +14,7 @@ from rmx.metrics import (
 
 
 def test_nll_is_the_cross_entropy_of_the_logit():
-    logit_P, preference_P = 3 * torch.randn(100), torch.rand(100)
+    logit_P, preference_P = 3 * torch.randn(100).double(), torch.rand(100).double()
     expected = torch.nn.functional.binary_cross_entropy_with_logits(
         logit_P, preference_P, reduction="none"
     )
@@ -26,10 +26,17 @@ def test_nll_of_a_huge_wrong_logit_is_finite():
     assert preference_nll(tensor([-1e4, 1e4]), tensor([1.0, 1.0])).tolist() == [1e4, 0]
 
 
+@pytest.mark.parametrize("score", [preference_nll, preference_brier])
+def test_a_comparisons_score_does_not_depend_on_its_place_in_the_batch(score):
+    logit_P = torch.randn(33)
+    alone = torch.cat([score(logit, torch.ones(1)) for logit in logit_P.split(1)])
+    torch.testing.assert_close(score(logit_P, torch.ones(33)), alone, rtol=1e-14, atol=0)
+
+
 def test_brier_by_hand():
     # σ(ln 3) = 3/4: (3/4 - 1)² = 1/16, (3/4 - 1/4)² = 1/4
     brier_P = preference_brier(tensor([math.log(3)] * 2), tensor([1.0, 0.25]))
-    torch.testing.assert_close(brier_P, tensor([1 / 16, 1 / 4]))
+    torch.testing.assert_close(brier_P.float(), tensor([1 / 16, 1 / 4]))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -41,10 +42,11 @@ def test_nothing_seen_gives_nan():
     assert all(value.isnan() for value in metric.compute().values())
 
 
-def test_a_completion_of_a_group_with_one_live_comparison_counts(groups):
-    batch = pair_batch(tensor([1.0, 1.0]), weight_P=tensor([0.0, 1.0]))
-    batch = type(batch)(**(vars(batch) | {"group_C": tensor([0, 0, 0, 0]), "index_G": tensor([0])}))
-    batch = type(batch)(**(vars(batch) | {"group_P": tensor([0, 0])}))
+def test_a_completion_of_a_group_with_one_live_comparison_counts():
+    pairs = pair_batch(tensor([1.0, 1.0]), weight_P=tensor([0.0, 1.0]))
+    batch = replace(
+        pairs, group_C=torch.zeros(4).long(), group_P=tensor([0, 0]), index_G=tensor([0])
+    )
     metric = RewardStatistics()
     metric.update(tensor([1.0, 2.0, 3.0, 4.0]), torch.zeros(2), batch)
     assert metric.compute()["reward_min"] == 1
