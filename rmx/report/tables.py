@@ -34,10 +34,10 @@ RESULT_NOTES = (
 )
 SWEEP_HEADER = (
     "best step",
-    "val accuracy [95 % interval]",
+    "val accuracy [95 %]",
     "val NLL",
-    "val ECE (perfect)",
-    "spillover accuracy [95 % interval]",
+    "ECE (perfect)",
+    "spillover [95 %]",
     "seconds",
 )
 
