@@ -85,6 +85,8 @@ class RowsOfFile:
         """
         try:
             return json.loads(line.decode("utf-8"), object_pairs_hook=_unique_names)
+        except RowError:
+            raise
         except UnicodeDecodeError as error:
             byte = line[error.start]
             raise RowError(

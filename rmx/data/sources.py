@@ -156,12 +156,11 @@ def _refuse_shared_files(files: dict[str, list[Path] | None]) -> None:
 
 
 def _say_unread(file: Path, unread: set[str]) -> None:
-    for name in sorted(unread):
-        close = get_close_matches(name, COLUMNS, n=1, cutoff=0.85)
-        if close:
-            log.warning("%s: unknown column '%s'; did you mean '%s'?", file, name, close[0])
-    if unread:
-        log.info("%s: columns without a use here: %s", file, ", ".join(sorted(unread)))
+    if not unread:
+        return
+    known = {name: get_close_matches(name, COLUMNS, n=1, cutoff=0.85) for name in sorted(unread)}
+    names = [f"{n} (did you mean '{close[0]}'?)" if close else n for n, close in known.items()]
+    log.warning("%s: columns that rmx makes no use of: %s", file, ", ".join(names))
 
 
 def _say_rejected(part: str, rejected: list[RejectedRow], *, num_good: int) -> None:
