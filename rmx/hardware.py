@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 
 from rmx.errors import ConfigError
 
@@ -98,9 +98,6 @@ class Hardware:
         }
 
     def _strategy(self) -> str | Strategy:
-        if self.strategy == "ddp":
-            # No buffer changes in training: broadcasting them each forward would only cost time.
-            return DDPStrategy(broadcast_buffers=False, find_unused_parameters=False)
         if self.strategy == "fsdp":
             return ModelParallelStrategy(data_parallel_size=self.devices, tensor_parallel_size=1)
-        return "auto"
+        return "ddp" if self.strategy == "ddp" else "auto"

@@ -8,6 +8,9 @@ import warnings
 # Messages about choices that rmx makes on purpose; everything else is still shown.
 IGNORED = (
     ".*does not have many workers which may be a bottleneck.*",  # a batch takes microseconds
+    # Metrics are summed over ranks before they are logged.
+    ".*It is recommended to use `self.log\\(.*sync_dist=True\\)`.*",
+    ".*FSDP2-wrapped module.*returned a view tensor.*",  # rewards are never changed in place
     ".*torch.jit.script.*is deprecated.*",
     ".*LeafSpec.*deprecated.*",
     ".*module\\(s\\) in eval mode at the start of training.*",  # frozen modules are meant to be
