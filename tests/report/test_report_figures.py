@@ -115,11 +115,12 @@ def test_reliability_points_are_the_bins():
 
 
 def test_null_band_has_the_binomial_quantiles():
-    # Binomial(2, 0.5): P(0), P(<=1), P(<=2) = .25, .75, 1, so .025 and .975 fall on 0 and 2.
+    # Binomial(5, 0.5): P(0) = 1/32 = .0313 and P(<=4) = .9688, so .025 and .975 fall on 0 and 5.
     # Binomial(10, 0.9): P(<=6) = .0128, P(<=7) = .0702, P(<=9) = .6513, so on 7 and 10.
-    low, high = null_band([0.5, 0.9], [2, 10])
-    assert low.tolist() == [0.0, 0.7]
-    assert high.tolist() == [1.0, 1.0]
+    # Binomial(6, 0.5): P(0) = 1/64 = .0156, P(<=1) = .1094 and by symmetry, so on 1 and 5.
+    low, high = null_band([0.5, 0.9, 0.5], [5, 10, 6])
+    assert low.tolist() == [0.0, 0.7, 1 / 6]
+    assert high.tolist() == [1.0, 1.0, 5 / 6]
 
 
 def test_null_band_covers_what_a_perfect_model_does():
