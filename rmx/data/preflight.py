@@ -41,7 +41,7 @@ def check_rendering(group: PreferenceGroup, template: ChatTemplate) -> None:
             text = chat.prefix + answer + chat.suffix
             ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]  # type: ignore
             _check_special(template, text, ids)
-            _check_bos(tokenizer, text, ids)
+            _check_bos(template, text, ids)
             _check_end(template, chat, ids)
     except DataError as error:
         raise DataError(f"preflight of group {group.id!r}: {error}") from None
@@ -81,12 +81,12 @@ def _check_special(template: ChatTemplate, text: str, ids: list[int]) -> None:
         )
 
 
-def _check_bos(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int]) -> None:
-    bos = tokenizer.bos_token_id
-    num_bos = next((i for i, token in enumerate(ids) if token != bos), len(ids))
-    if bos is not None and num_bos != 1:
+def _check_bos(template: ChatTemplate, text: str, ids: list[int]) -> None:
+    bos_id = template.tokenizer.bos_token_id
+    num_bos = next((i for i, token in enumerate(ids) if token != bos_id), len(ids))
+    if template.bos and num_bos != 1:
         _fail(
-            f"a row must begin with exactly one BOS ({tokenizer.bos_token!r})",
+            f"a row must begin with exactly one BOS ({template.bos!r})",
             f"{num_bos} in {text[:40]!r}",
             "correct the chat template",
         )

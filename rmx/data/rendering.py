@@ -61,6 +61,8 @@ class Renderer:
                 "a tokenizer.json"
             )
         self.tokenizer = tokenizer
+        bos_id = tokenizer.bos_token_id
+        self._bos_id = bos_id if isinstance(bos_id, int) else None
         self.max_length = max_length
         self.template = ChatTemplate(tokenizer)
         self.report = RenderReport(max_length)
@@ -156,7 +158,7 @@ class Renderer:
         report, domain = self.report, group.domain
         report.num_groups[domain] += 1
         report.num_comparisons[domain] += len(group.comparisons)
-        fitting, num_cut = cut_prompt(rows, self.max_length, has_bos=self._has_bos)
+        fitting, num_cut = cut_prompt(rows, self.max_length, bos_id=self._bos_id)
         lost |= dict.fromkeys(rows.keys() - fitting.keys(), TOO_LONG)
         kept: list[Comparison] = []
         reason = UNCOMPARED
@@ -178,10 +180,6 @@ class Renderer:
         if num_cut:
             report.cut_prompts[domain] += 1
         return self._tokenized(group, {k: fitting[k] for k in compared}, kept)
-
-    @property
-    def _has_bos(self) -> bool:
-        return self.tokenizer.bos_token_id is not None
 
     @staticmethod
     def _tokenized(
@@ -215,7 +213,7 @@ def num_prompt_tokens(offsets: Sequence[tuple[int, int]], prompt_chars: int) -> 
 
 
 def cut_prompt(
-    rows: dict[int, Row], max_length: int, *, has_bos: bool
+    rows: dict[int, Row], max_length: int, *, bos_id: int | None
 ) -> tuple[dict[int, Row], int]:
     """Return the rows that fit, their prompts cut alike, and how many tokens were cut.
 
@@ -223,7 +221,7 @@ def cut_prompt(
     completion that leaves less than MIN_PROMPT_TOKENS of the prompt (or all of a shorter one) is
     left out first, so that it costs the others no prompt.
     """
-    num_bos = int(has_bos)
+    num_bos = int(any(row.ids[0] == bos_id for row in rows.values()))
     fitting = {
         k: row
         for k, row in rows.items()

@@ -1,7 +1,8 @@
 """A conversation → the text that a backbone reads, through its tokenizer's chat template.
 
 The template is rendered to text once and never re-implemented, so that an exported model's own
-template gives the same text. Two things are added where it lacks them: BOS and an end marker.
+template gives the same text. Two things are added where it lacks them: an end marker, and BOS (but
+not where BOS is EOS, as GPT-2 has it: that would put an end marker at the start of every text).
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
+        self.eos = str(tokenizer.eos_token or "")
+        bos = str(tokenizer.bos_token or "")
+        self.bos = "" if bos == self.eos else bos
         special = {t.content for t in tokenizer.added_tokens_decoder.values() if t.special}
         special |= set(tokenizer.all_special_tokens)
         # The longest first, so that of two tokens with one start the whole is found.
@@ -72,16 +76,15 @@ class ChatTemplate:
             _between(text, prefix, suffix, completion)
             for text, completion in zip(texts, completions, strict=True)
         )
-        bos, eos = str(self.tokenizer.bos_token or ""), str(self.tokenizer.eos_token or "")
-        if not prefix.startswith(bos):
-            prefix = bos + prefix
+        if not prefix.startswith(self.bos):
+            prefix = self.bos + prefix
         if not self.control_tokens(suffix):
-            if not eos:
+            if not self.eos:
                 raise DataError(
                     "a conversation must end with an end marker, got a tokenizer without an EOS "
                     "token and a template without one; set the tokenizer's eos_token"
                 )
-            suffix += eos
+            suffix += self.eos
         return ChatText(prefix, answers, suffix)
 
     def _apply(self, turns: list[dict[str, str]], answers: Sequence[str]) -> list[str]:

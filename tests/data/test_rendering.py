@@ -42,6 +42,13 @@ def test_eos_is_appended_where_the_template_ends_without_a_marker(
     assert text_of(renderer, group.rows[0]) == "user: question\nassistant: yes\n<|eos|>"
 
 
+def test_a_bos_that_is_also_eos_is_not_put_at_the_start(make_tokenizer, make_group, templates):
+    renderer = Renderer(make_tokenizer(templates["plain"], bos="<|eos|>"), max_length=200)
+    renderer.preflight([make_group("yes", "no")])
+    group = tokenized(renderer, make_group("yes", "no"))
+    assert text_of(renderer, group.rows[0]) == "user: question\nassistant: yes\n<|eos|>"
+
+
 def test_prompt_length_ends_where_the_completion_begins(make_tokenizer, make_group):
     renderer = Renderer(make_tokenizer(), max_length=200)
     group = tokenized(renderer, make_group("yes", "no"))
@@ -170,7 +177,7 @@ def test_a_completion_may_leave_exactly_the_shortest_prompt():
     # BOS, 40 tokens of prompt, then the answer: BOS + 16 + 43 = 60 fits, one more does not.
     assert MIN_PROMPT_TOKENS == 16
     rows = {k: Row(np.arange(41 + n, dtype=np.int32), 41) for k, n in enumerate((43, 44, 1))}
-    fitting, num_cut = cut_prompt(rows, 60, has_bos=True)
+    fitting, num_cut = cut_prompt(rows, 60, bos_id=0)
     assert num_cut == 24
     assert {k: len(row.ids) for k, row in fitting.items()} == {0: 60, 2: 18}
     assert {row.prompt_length for row in fitting.values()} == {17}
@@ -179,7 +186,7 @@ def test_a_completion_may_leave_exactly_the_shortest_prompt():
 
 def test_rows_that_fit_are_not_touched():
     rows = {0: Row(np.arange(10, dtype=np.int32), 4)}
-    fitting, num_cut = cut_prompt(rows, 10, has_bos=True)
+    fitting, num_cut = cut_prompt(rows, 10, bos_id=0)
     assert num_cut == 0
     assert fitting[0].ids.tolist() == list(range(10))
 
