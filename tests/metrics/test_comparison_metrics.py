@@ -125,6 +125,16 @@ def test_states_stay_float64_inside_a_module_that_is_cast(groups, domains, split
     assert cast == results(ComparisonMetrics(domains), split_into(groups, [30]))
 
 
+def test_metrics_whose_states_are_equal_at_first_stay_apart():
+    # torchmetrics would merge NLL and Brier after a first batch of ties, where both sums are 0
+    metrics = ComparisonMetrics(["a"])
+    for preference in (0.5, 1.0):
+        metrics.update(torch.zeros(2), torch.zeros(1), pair_batch(tensor([preference])))
+    values = metrics.compute()
+    assert values["brier"].item() == pytest.approx(0.25)
+    assert values["nll"].item() == pytest.approx(0.6931, abs=1e-4)
+
+
 def test_reset_forgets_everything(groups, domains, split_into, results):
     metrics = ComparisonMetrics(domains)
     results(metrics, split_into(groups[:90], [30]))
