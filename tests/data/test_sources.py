@@ -95,7 +95,8 @@ def test_bad_rows_can_be_skipped_counted_and_written(write, tmp_path, caplog):
     assert "data.train: 2 of 4 rows refused (weight: 1, row: 1)" in caplog.text
 
     write_rejected(tmp_path / "rejected.jsonl", splits.rejected)
-    written = [json.loads(line) for line in (tmp_path / "rejected.jsonl").open()]
+    lines = (tmp_path / "rejected.jsonl").read_text().splitlines()
+    written = [json.loads(line) for line in lines]
     assert written[0]["file"] == path
     assert json.loads(written[0]["text"]) == pair(1, weight=-1)
 
