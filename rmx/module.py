@@ -21,7 +21,14 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 from rmx.errors import TrainingError
-from rmx.metrics import ComparisonMetrics, PredictionCollector, Predictions
+from rmx.losses import Loss
+from rmx.metrics import (
+    ComparisonMetrics,
+    CompletionRewards,
+    PredictionCollector,
+    Predictions,
+    RewardCollector,
+)
 from rmx.models import RewardModel
 from rmx.optim import AdamW, grad_norm
 from rmx.types import GroupBatch
@@ -48,7 +55,7 @@ class RewardModule(LightningModule):
     def __init__(
         self,
         model: RewardModel,
-        loss: nn.Module,
+        loss: Loss,
         optim: AdamW,
         *,
         default_lr: float,
@@ -70,10 +77,12 @@ class RewardModule(LightningModule):
         self.num_skipped = 0
         self.num_skipped_in_a_row = 0
         self.predictions: dict[str, Predictions] = {}
+        self.rewards: dict[str, CompletionRewards] = {}
         self.train_metrics = ComparisonMetrics(domains)
         # Under "NAME split", since a ModuleDict can't have the key "train", its own method's name.
         self.split_metrics = nn.ModuleDict({_key(s): ComparisonMetrics(domains) for s in SPLITS})
         self.split_predictions = nn.ModuleDict({_key(s): PredictionCollector() for s in SPLITS})
+        self.split_rewards = nn.ModuleDict({_key(s): RewardCollector() for s in SPLITS})
 
     def configure_model(self) -> None:
         """Shard the model under FSDP2: each decoder layer on its own, the rest with the root."""
@@ -151,16 +160,18 @@ class RewardModule(LightningModule):
         reward_C = self(batch)
         logit_P = self._logit(reward_C, batch)
         self._metrics(split).update(reward_C, logit_P, batch)
-        self._collector(split).update(reward_C, logit_P, batch)
+        self._predictions(split).update(reward_C, logit_P, batch)
+        self._rewards(split).update(reward_C, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Gather each split's metrics and predictions over all ranks; log them while fitting."""
         metrics: dict[str, Tensor] = {}
         for split in self.val_splits:
             metrics |= {f"{split}/{k}": v for k, v in self._metrics(split).compute().items()}
-            self.predictions[split] = self._collector(split).compute()
-            self._metrics(split).reset()
-            self._collector(split).reset()
+            self.predictions[split] = self._predictions(split).compute()
+            self.rewards[split] = self._rewards(split).compute()
+            for collected in (self._metrics, self._predictions, self._rewards):
+                collected(split).reset()
         if self.trainer.state.fn != "fit":
             return
         metrics |= {f"train/{k}": v for k, v in self.train_metrics.compute().items()}
@@ -175,9 +186,14 @@ class RewardModule(LightningModule):
         assert isinstance(metrics, ComparisonMetrics)
         return metrics
 
-    def _collector(self, split: str) -> PredictionCollector:
+    def _predictions(self, split: str) -> PredictionCollector:
         collector = self.split_predictions[_key(split)]
         assert isinstance(collector, PredictionCollector)
+        return collector
+
+    def _rewards(self, split: str) -> RewardCollector:
+        collector = self.split_rewards[_key(split)]
+        assert isinstance(collector, RewardCollector)
         return collector
 
     def _logit(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:

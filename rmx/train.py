@@ -24,7 +24,13 @@ def train(cfg: DictConfig) -> None:
     from rmx.callbacks import Interrupted
     from rmx.loggers import describe_logger, finish_logger
     from rmx.quiet import quiet_libraries
-    from rmx.results import describe_results, evaluate_best, flat_metrics, write_results
+    from rmx.results import (
+        describe_results,
+        evaluate_best,
+        flat_metrics,
+        write_results,
+        write_rewards,
+    )
 
     quiet_libraries()
     context = run_context()
@@ -38,6 +44,7 @@ def train(cfg: DictConfig) -> None:
         results = evaluate_best(trainer, run)
         if trainer.is_global_zero:
             write_results(context.run_dir, results)
+            write_rewards(context.run_dir, run, cfg.display)
             for one in trainer.loggers:
                 one.log_metrics(flat_metrics(results), step=trainer.global_step)
         say(f"\n{describe_results(results)}\n")

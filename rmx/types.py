@@ -78,6 +78,7 @@ class TokenizedGroup:
     Attributes:
         rows: K int32 arrays: the rendered conversation, prompt and completion, special tokens in.
         prompt_lengths: for each row, how many of its leading tokens belong to the prompt.
+        places: each row's place in the group it came from, which may have lost completions.
         ranks: 0 for the best, equal for ties; None where the comparisons give no full ranking.
     """
 
@@ -86,6 +87,7 @@ class TokenizedGroup:
     rows: tuple[np.ndarray, ...]
     prompt_lengths: tuple[int, ...]
     comparisons: tuple[Comparison, ...]
+    places: tuple[int, ...]
     ranks: tuple[int, ...] | None = None
 
     @property

@@ -80,6 +80,11 @@ class RunConfig:
         choices=("accuracy", "nll"),
     )
     patience: int = setting(3, "validations without gain before the run stops", at_least=1)
+    display: str = setting(
+        "raw",
+        "raw, signed (-1..1), percent (0..100): a bounded number beside each reward in rewards.jsonl",
+        choices=("raw", "signed", "percent"),
+    )
     seed: int = setting(0, "of everything that is drawn at random", at_least=0)
     num_workers: int = setting(0, "processes that prepare batches; 0: the main one", at_least=0)
     resume: str | None = setting(None, "a run's folder, or `last`: go on where it stopped")

@@ -200,6 +200,7 @@ class Renderer:
             rows=tuple(row.ids for row in rows.values()),
             prompt_lengths=tuple(row.prompt_length for row in rows.values()),
             comparisons=renumbered,
+            places=tuple(rows),
             ranks=ranks,
         )
 

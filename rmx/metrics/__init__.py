@@ -13,6 +13,7 @@ from rmx.metrics.calibration import (
     reliability_bins,
 )
 from rmx.metrics.comparison_metrics import ComparisonMetrics
+from rmx.metrics.completions import CompletionRewards, RewardCollector
 from rmx.metrics.intervals import accuracy_interval, cluster_bootstrap_mean, wilson
 from rmx.metrics.overfit import Sign, Verdict, overfit_signs, verdict
 from rmx.metrics.pairs import pair_batch
@@ -24,6 +25,7 @@ from rmx.metrics.summary import SplitResult, summarise
 
 __all__ = [
     "ComparisonMetrics",
+    "CompletionRewards",
     "FoldedCalibrationError",
     "PairwiseAccuracy",
     "PredictionCollector",
@@ -31,6 +33,7 @@ __all__ = [
     "PreferenceBrier",
     "PreferenceNLL",
     "ReliabilityBins",
+    "RewardCollector",
     "RewardStatistics",
     "SaturatedShare",
     "Sign",

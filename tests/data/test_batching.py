@@ -28,7 +28,8 @@ def group(name: str, lengths: list[int], *, domain: str = "a", ranks=None) -> To
         for j in range(i + 1, len(lengths))
     )
     rows = tuple(np.arange(1, n + 1, dtype=np.int32) for n in lengths)
-    return TokenizedGroup(name, domain, rows, tuple(1 for _ in lengths), comparisons, ranks)
+    ones, places = tuple(1 for _ in lengths), tuple(range(len(lengths)))
+    return TokenizedGroup(name, domain, rows, ones, comparisons, places, ranks)
 
 
 sizes = st.lists(st.integers(1, 7), min_size=1, max_size=40)
