@@ -74,7 +74,10 @@ def _run_folder(path: Path) -> Path:
             if not _has_checkpoint(folder):
                 raise CheckpointError(f"resume={folder}: it has no checkpoint yet; start it anew")
             return folder
-    raise CheckpointError(f"resume={path}: not a run's folder, for it has no {OVERRIDES}")
+    raise CheckpointError(
+        f"resume={path}: not a run's folder, for it has no {OVERRIDES}; "
+        "give one under runs/ or sweeps/, or resume=last"
+    )
 
 
 def _has_checkpoint(folder: Path) -> bool:

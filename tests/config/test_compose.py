@@ -125,6 +125,11 @@ def test_a_fault_in_an_experiment_names_its_file(experiment, content, message: s
     assert message in fault("experiment=mine")
 
 
+def test_a_secret_in_an_experiment_is_refused(experiment) -> None:
+    experiment({"logger": {"api_key": "x"}})
+    assert "logger.api_key: this looks like a key or a password" in fault("experiment=mine")
+
+
 def test_an_override_beats_an_experiment(experiment) -> None:
     experiment({"epochs": 7, "seed": 5})
     cfg = compose_run(["experiment=mine", "epochs=3"])
