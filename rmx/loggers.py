@@ -135,13 +135,18 @@ def describe_logger(logger: Logger | bool | None) -> str:
 
 
 def run_id(run_dir: str | Path, group: str | None = None) -> str:
-    """Return the run folder's name, behind its sweep's, as an id that is safe in file names.
+    """Return the run folder's name and its sweep's as an id that is safe in file names.
 
-    >>> run_id("outputs/2026-01-02/bt lr=1e-4")
-    'bt-lr-1e-4'
+    What tells runs apart comes first and the time last: viewers cut a long name on its right.
+
+    >>> run_id("outputs/runs/2026-01-02_03-04-05_bt lr=1e-4")
+    'bt-lr-1e-4-2026-01-02_03-04-05'
+    >>> run_id("outputs/sweeps/2026-01-02_03-04-05/0_loss=bt", "2026-01-02_03-04-05")
+    '0_loss-bt-2026-01-02_03-04-05'
     """
     name = Path(run_dir).resolve().name
-    full = f"{group}-{name}" if group else name
+    name = re.sub(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)_(.+)$", r"\2-\1", name)
+    full = f"{name}-{group}" if group else name
     slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", full).strip("-.") or "run"
     if len(slug) <= 100:
         return slug

@@ -49,15 +49,18 @@ def wandb_options(tmp_path, **more):
 def test_an_offline_run_lands_in_the_shared_folder_and_prints_nothing(
     tmp_path, no_login, no_service, capfd
 ):
+    import wandb
+
     before = dict(os.environ)
     logger = wandb_logger(**wandb_options(tmp_path, group="losses", config=CONFIG))
     logger.log_metrics({"val/accuracy": 0.75}, step=10)
     added = set(os.environ) - set(before) - {"WANDB_SERVICE"}
     assert describe_logger(logger) == f"W&B, offline: wandb leet {tmp_path}/wandb"
     finish_logger(logger, failed=False)
+    wandb.teardown()  # its process writes the end of the file after `finish`
 
-    (folder,) = (tmp_path / "wandb").glob("offline-run-*-losses-bt")
-    record = (folder / "run-losses-bt.wandb").read_bytes()
+    (folder,) = (tmp_path / "wandb").glob("offline-run-*-bt-losses")
+    record = (folder / "run-bt-losses.wandb").read_bytes()
     assert all(text in record for text in (b"losses", b"loss=bt", b"BradleyTerry", b"val/accuracy"))
     assert b"do-not-log-me" not in record
     assert not list(folder.rglob("*metadata*"))
@@ -108,8 +111,12 @@ def test_online_without_a_login_is_refused_with_the_remedy(tmp_path, no_login):
 
 def test_a_resumed_run_keeps_its_id_and_runs_of_two_sweeps_have_their_own(tmp_path):
     assert run_id(tmp_path / "0_loss=bt", "a") == run_id(tmp_path / "0_loss=bt", "a")
-    assert run_id(tmp_path / "0_loss=bt", "a") == "a-0_loss-bt"
-    assert run_id(tmp_path / "0_loss=bt", "b") == "b-0_loss-bt"
+    assert run_id(tmp_path / "0_loss=bt", "a") == "0_loss-bt-a"
+    assert run_id(tmp_path / "0_loss=bt", "b") == "0_loss-bt-b"
+
+
+def test_the_time_comes_last_in_a_run_id():
+    assert run_id("2026-01-02_03-04-05_tiny-bt") == "tiny-bt-2026-01-02_03-04-05"
 
 
 def test_long_run_ids_are_cut_without_meeting():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,11 +22,10 @@ class LogFigures(Callback):
 
     They are written to `figures/*.png` in the run's folder, each time over the ones before; with
     W&B each is an image too, with its step, since its terminal viewer shows neither tables nor
-    histograms. `module.predictions` must be there when validation ends.
+    histograms. Reads `module.predictions` and `module.domains`.
 
     Args:
         run_dir: the run's folder.
-        domains: names behind the predictions' domain indices.
         monitor: an accuracy is best high, anything else low.
         prompt_ids: from a split's name to the prompt of each of its groups, so that intervals
             resample prompts; None takes each group for a prompt of its own.
@@ -36,12 +35,10 @@ class LogFigures(Callback):
         self,
         *,
         run_dir: str | Path,
-        domains: Sequence[str] = (),
         monitor: str = "val/accuracy",
         prompt_ids: Callable[[str], np.ndarray] | None = None,
     ) -> None:
         self.folder = Path(run_dir) / "figures"
-        self.domains = tuple(domains)
         self.monitor = monitor
         self.prompt_ids = prompt_ids
         self.best: float | None = None
@@ -67,7 +64,7 @@ class LogFigures(Callback):
             if split != "train"
         }
         results: dict[str, SplitResult] = {
-            split: summarise(part, self.domains, num_draws=num_draws, num_null_draws=num_draws)
+            split: summarise(part, module.domains, num_draws=num_draws, num_null_draws=num_draws)
             for split, part in predictions.items()
         }
         self.folder.mkdir(parents=True, exist_ok=True)

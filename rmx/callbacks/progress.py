@@ -30,7 +30,7 @@ class Progress(ProgressBar):
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_enabled = True
+        self.is_enabled = True  # Lightning's `module.print` reads it
         self._bar: tqdm | None = None
         self._step = 0
         self._num_pairs = 0
@@ -39,13 +39,13 @@ class Progress(ProgressBar):
         self._refreshed = 0.0
 
     def enable(self) -> None:
-        self._is_enabled = True
+        self.is_enabled = True
 
     def disable(self) -> None:
-        self._is_enabled = False
+        self.is_enabled = False
 
     def print(self, *args: Any, **kwargs: Any) -> None:
-        if self._is_enabled:
+        if self.is_enabled:
             tqdm.write(" ".join(map(str, args)), file=sys.stdout)
             sys.stdout.flush()
 
@@ -118,7 +118,7 @@ class Progress(ProgressBar):
             desc=description,
             total=total,
             initial=initial,
-            disable=not (self._is_enabled and sys.stderr.isatty()),
+            disable=not (self.is_enabled and sys.stderr.isatty()),
             leave=False,
             dynamic_ncols=True,
             mininterval=REFRESH_S,

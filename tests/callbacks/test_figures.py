@@ -42,7 +42,8 @@ def end_validation(callback, step, accuracy=0.8, *, fn="fit", loggers=(), **more
         loggers=list(loggers),
     )
     trainer.__dict__.update(more)
-    module = SimpleNamespace(predictions={"train": predictions(), "val": predictions()})
+    splits = {"train": predictions(), "val": predictions()}
+    module = SimpleNamespace(predictions=splits, domains=("code",))
     callback.on_validation_end(trainer, module)
 
 
@@ -88,7 +89,7 @@ def test_a_resumed_run_remembers_the_best(tmp_path, drawn):
 
 
 def test_figures_are_files_and_images_of_the_same_step(tmp_path):
-    callback, logger = LogFigures(run_dir=tmp_path, domains=["code"]), FakeWandb()
+    callback, logger = LogFigures(run_dir=tmp_path), FakeWandb()
     end_validation(callback, 25, loggers=[logger])
     folder = tmp_path / "figures"
     assert {path.name for path in folder.iterdir()} == NAMES
@@ -102,6 +103,7 @@ def test_intervals_resample_prompts_not_groups(tmp_path, monkeypatch):
 
     def draw_figures(results, predictions, note):
         seen.update(predictions)
+        assert list(results["val"].domains) == ["code"]
         return {}
 
     monkeypatch.setattr("rmx.report.figures.draw_figures", draw_figures)
