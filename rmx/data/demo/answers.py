@@ -1,0 +1,119 @@
+"""The completions of a prompt: right ones, and ones spoilt in a known way.
+
+Each spoilt text keeps about the length, the digits, the marks and the line breaks of a right one,
+and each starts from a right answer of random form, so that no surface feature tells them apart.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from keyword import iskeyword
+
+from rmx.data.demo.items import Item
+
+# How often a kind is drawn beside a group's right answer.
+WEIGHTS = {
+    "correct": 0.5,
+    "wrong": 2.5,
+    "looping": 0.9,
+    "truncated": 0.8,
+    "off_topic": 1.0,
+    "shuffled": 1.0,
+    "garbled": 0.8,
+}
+MARKS = ".,;:"
+
+
+def draw_kinds(size: int, rng: random.Random) -> list[str]:
+    """Return the kinds of a group's completions: one "correct", the others all different."""
+    keys = {kind: rng.random() ** (1 / weight) for kind, weight in WEIGHTS.items()}
+    return ["correct", *sorted(keys, key=keys.__getitem__)[-(size - 1) :]]
+
+
+def write_answer(kind: str, item: Item, donors: Iterator[Item], rng: random.Random) -> str | None:
+    """Return a completion of that kind, None if the item allows none."""
+    base = rng.choice(item.correct)
+    match kind:
+        case "correct":
+            return base
+        case "wrong":
+            return rng.choice(item.wrong) if item.wrong else None
+        case "off_topic":
+            return rng.choice(next(donors).correct)
+        case "truncated":
+            return truncate(item.whole, rng)
+        case "looping":
+            return loop(base, rng)
+        case "shuffled":
+            return shuffle_words(base, rng)
+        case "garbled":
+            return garble(base, rng)
+    raise AssertionError(kind)
+
+
+def _pieces(text: str) -> list[str]:
+    """Return words and the white space between them, alternating."""
+    return re.split(r"(\s+)", text)
+
+
+def truncate(text: str, rng: random.Random) -> str:
+    """Return the text up to a random word around its middle."""
+    pieces = _pieces(text)
+    words = len(pieces) // 2 + 1
+    keep = round(rng.uniform(0.45, 0.75) * words)
+    return "".join(pieces[: 2 * max(2, keep) - 1]).rstrip(MARKS)
+
+
+def loop(text: str, rng: random.Random) -> str:
+    """Return the text that gets stuck: a few of its words repeat up to about its own length.
+
+    Half of the time it recovers and ends as the text does.
+    """
+    pieces = _pieces(text)
+    window = 2 * rng.randint(2, 5)
+    start = rng.randrange(0, max(1, len(pieces) // 2), 2)
+    stuck = pieces[start : start + window]
+    if len(stuck) % 2:
+        stuck.append(" ")
+    end = pieces[-2 * rng.randint(1, 4) - 1 :] if rng.random() < 0.5 else []
+    room = len(text) - len("".join(end))
+    looped = pieces[:start] + stuck
+    while len("".join(looped)) < room:
+        looped += stuck
+    if end:
+        return "".join(looped + end)
+    return "".join(looped).rstrip().rstrip(MARKS) + ("." if text.endswith(".") else "")
+
+
+def shuffle_words(text: str, rng: random.Random) -> str:
+    """Return the words in random order; white space and closing marks stay in their places."""
+    pieces = _pieces(text)
+    words = [piece.rstrip(MARKS) for piece in pieces[::2]]
+    marks = [piece[len(word) :] for piece, word in zip(pieces[::2], words, strict=True)]
+    opening = words[0]
+    rng.shuffle(words)
+    pieces[::2] = map("".join, zip(words, marks, strict=True))
+    shuffled = "".join(pieces)
+    if not text[0].isupper():
+        return shuffled
+    # the capital stays in front, so that it gives nothing away
+    if opening.istitle():
+        shuffled = re.sub(rf"(?<!\S){re.escape(opening)}(?!\w)", opening.lower(), shuffled, count=1)
+    return shuffled[0].upper() + shuffled[1:]
+
+
+def garble(text: str, rng: random.Random) -> str:
+    """Return the text with the inner letters of most of its longer words out of order.
+
+    Python's keywords stay, or a function without `return` would be known for garbled.
+    """
+
+    def scramble(match: re.Match) -> str:
+        word = match[0]
+        if iskeyword(word) or rng.random() < 0.3:
+            return word
+        return word[0] + "".join(rng.sample(word[1:-1], len(word) - 2)) + word[-1]
+
+    return re.sub(r"[^\W\d_]{4,}", scramble, text)
