@@ -16,6 +16,8 @@ from rmx.metrics import Predictions, SplitResult, summarise
 if TYPE_CHECKING:
     from rmx.module import RewardModule
 
+QUICK = {"num_draws": 300, "num_null_draws": 300}
+
 
 class LogFigures(Callback):
     """Draws the figures whenever a validation is the best so far, and at a run's last evaluation.
@@ -49,12 +51,17 @@ class LogFigures(Callback):
         if trainer.state.fn == "validate":  # the best checkpoint, loaded again
             self.draw(trainer, pl_module, note="best checkpoint")
         elif self._is_best(trainer):
-            self.draw(trainer, pl_module, note=f"step {trainer.global_step}", num_draws=300)
+            self.draw(trainer, pl_module, note=f"step {trainer.global_step}", **QUICK)
 
     def draw(
-        self, trainer: Trainer, pl_module: LightningModule, *, note: str, num_draws: int = 2000
+        self, trainer: Trainer, pl_module: LightningModule, *, note: str, **draws: int
     ) -> None:
-        """Write the figures of the module's predictions, and log them where W&B runs."""
+        """Write the figures of the module's predictions, and log them where W&B runs.
+
+        Args:
+            note: what the titles add.
+            draws: `summarise`'s, where fewer than in the table at the run's end will do.
+        """
         from rmx.report.figures import draw_figures  # matplotlib takes half a second to load
 
         module = cast("RewardModule", pl_module)
@@ -64,8 +71,7 @@ class LogFigures(Callback):
             if split != "train"
         }
         results: dict[str, SplitResult] = {
-            split: summarise(part, module.domains, num_draws=num_draws, num_null_draws=num_draws)
-            for split, part in predictions.items()
+            split: summarise(part, module.domains, **draws) for split, part in predictions.items()
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, figure in draw_figures(results, predictions, note).items():

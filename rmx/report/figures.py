@@ -96,11 +96,13 @@ def reliability_diagram(
         count_B = bins.count_B.numpy()
         low_B, high_B = null_band(confidence_B, count_B)
         lowest = min([lowest, *accuracy_B, *low_B])
-        axes.plot([0.5, 1], [0.5, 1], "--", color="black", linewidth=1, label="calibrated")
+        axes.plot([0.5, 1], [0.5, 1], "k--", linewidth=1, zorder=2.5, label="calibrated")
         axes.vlines(
             confidence_B, low_B, high_B, color="#C4C4C4", linewidth=5, label="perfect model, 95 %"
         )
-        axes.plot(confidence_B, accuracy_B, "o", color=BLUE, markersize=5, label="this model")
+        axes.plot(
+            confidence_B, accuracy_B, "o", color=BLUE, markersize=5, zorder=3, label="this model"
+        )
         name = SPLIT_NAMES.get(split, split)
         axes.set_title(f"{name}: {_bins_text(count_B)}\n{_ece_text(result)}", fontsize=10)
         axes.set_xlabel("confidence in the preferred side")
@@ -125,7 +127,7 @@ def margin_histogram(predictions: Mapping[str, Predictions], note: str = "") -> 
     for axes, (split, part) in zip(panels, predictions.items(), strict=False):
         _draw_margins(axes, part.margin, part.preference)
         axes.set_title(f"{SPLIT_NAMES.get(split, split)}: n = {len(part):,}", fontsize=10)
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("comparisons in each bin")
     figure.suptitle(_title("Margins: how far apart the model puts two completions", note))
