@@ -56,9 +56,11 @@ def check_backbone(path: str) -> None:
         _check_hub(path)
 
 
-def is_cached(path: str) -> bool:
-    """Return whether config and weights of a hub id are all in the local Hugging Face cache."""
-    if Path(path).expanduser().is_dir() or _cached(path, "config.json") is None:
+def is_local(path: str) -> bool:
+    """Return whether `path` is a folder, or a hub id whose config and weights are all cached."""
+    if Path(path).expanduser().is_dir():
+        return True
+    if _cached(path, "config.json") is None:
         return False
     if _cached(path, WEIGHTS):
         return True
@@ -77,7 +79,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_hub(repo: str) -> None:
-    if is_cached(repo):
+    if is_local(repo):
         config = _cached(repo, "config.json")
         assert config is not None
         _check_config(repo, _read_json(config))
@@ -105,7 +107,7 @@ def _raise_hub_error(repo: str, error: Exception) -> NoReturn:
         reason = f"model.path must be a folder or a hub id such as Qwen/Qwen3-0.6B, got {repo!r}"
     elif isinstance(error, GatedRepoError) or status == 403:
         reason = (
-            f"{repo!r} is gated: accept its licence at https://huggingface.co/{repo} and set "
+            f"{repo!r} is gated: accept its licence at {constants.ENDPOINT}/{repo} and set "
             f"HF_TOKEN to a token that may read it, {OTHERWISE}"
         )
     elif isinstance(error, RepositoryNotFoundError) or status == 401:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from transformers import (
 from transformers.utils import logging
 
 from rmx.errors import ConfigError, ModelError
-from rmx.models.availability import check_backbone, is_cached
+from rmx.models.availability import check_backbone, is_local
 from rmx.models.smollm2 import HUB_ID, SMOLLM2, convert_smollm2
 from rmx.models.tokenizer import fit_embeddings, prepare_tokenizer
 
@@ -67,23 +68,28 @@ def load_backbone(
     """
     check_backbone(path)
     name = HUB_ID if path == SMOLLM2 else path
-    if path == SMOLLM2:
-        with quiet():
-            path = convert_smollm2()
-    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": is_cached(path)}
+    with quiet():
+        folder = convert_smollm2() if path == SMOLLM2 else os.path.expanduser(path)
+        model, tokenizer = _read(folder, dtype=torch_dtype(dtype), attention=attention)
+    return make_backbone(model, tokenizer, name=name, gradient_checkpointing=gradient_checkpointing)
+
+
+def _read(
+    path: str, *, dtype: torch.dtype, attention: str
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": is_local(path)}
     try:
-        with quiet():
-            config = AutoConfig.from_pretrained(path, **options)
-            tokenizer = AutoTokenizer.from_pretrained(path, **options)
-            model, loading = AutoModel.from_pretrained(
-                path,
-                config=without_dropout(config),
-                dtype=torch_dtype(dtype),
-                attn_implementation=attention,
-                use_safetensors=True,
-                output_loading_info=True,
-                **options,
-            )
+        config = AutoConfig.from_pretrained(path, **options)
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+        model, loading = AutoModel.from_pretrained(
+            path,
+            config=without_dropout(config),
+            dtype=dtype,
+            attn_implementation=attention,
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
+        )
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(f"model.path={path!r} can't be loaded: {reason}") from error
@@ -92,7 +98,7 @@ def load_backbone(
             f"a backbone must have all its weights, but {path!r} lacks {len(missing)}, "
             f"{missing[0]} first: take the full model (adapters are merged into one first)"
         )
-    return make_backbone(model, tokenizer, name=name, gradient_checkpointing=gradient_checkpointing)
+    return model, tokenizer
 
 
 def make_backbone(
@@ -115,7 +121,9 @@ def make_backbone(
             )
         # Reentrant checkpointing drops gradients where the layer's input needs none, as above a
         # frozen trunk.
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        # TODO: drop the old name once transformers >= 6 is required.
+        old_name = model.gradient_checkpointing_enable
+        getattr(model, "activation_checkpointing_enable", old_name)({"use_reentrant": False})
     return Backbone(model=model.train(), tokenizer=tokenizer, name=name)
 
 

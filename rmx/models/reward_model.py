@@ -116,7 +116,7 @@ class RewardModel(nn.Module):
         With z = (reward - mean) / std: signed = z / (1 + |z|), in (-1, 1), and
         percent = 50 (1 + signed), in (0, 100): the average reward shows as 50, one standard
         deviation above it as 75, two as 83. Unlike tanh or a sigmoid, which are flat beyond a few
-        standard deviations, this keeps any two different float32 rewards apart, in float64.
+        standard deviations, this keeps far-off rewards apart too; float64, so that they stay so.
         """
         if scale == "raw":
             return reward_C

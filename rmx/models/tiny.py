@@ -75,7 +75,7 @@ def tiny_backbone(
         max_position_embeddings=MAX_POSITIONS,
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model = AutoModel.from_config(
             without_dropout(config), dtype=torch_dtype(dtype), attn_implementation=attention
         )

@@ -39,7 +39,8 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
             "in its tokenizer_config.json"
         )
     tokenizer.padding_side = "right"
-    tokenizer.pad_token = choose_pad_token(tokenizer)  # added to the vocabulary where it is new
+    # Assigning to pad_token would leave a new token out of the vocabulary.
+    tokenizer.add_special_tokens({"pad_token": choose_pad_token(tokenizer)})
     if tokenizer.chat_template is None:
         tokenizer.chat_template = PLAIN_TEMPLATE
 
