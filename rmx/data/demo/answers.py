@@ -72,14 +72,14 @@ def loop(text: str, rng: random.Random) -> str:
     Half of the time it recovers and ends as the text does.
     """
     pieces = _pieces(text)
-    window = 2 * rng.randint(2, 5)
-    start = rng.randrange(0, max(1, len(pieces) // 2), 2)
+    window = 2 * rng.randint(2, 4)
+    start = rng.randrange(0, max(1, len(pieces) // 3), 2)
     stuck = pieces[start : start + window]
     if len(stuck) % 2:
         stuck.append(" ")
     end = pieces[-2 * rng.randint(1, 4) - 1 :] if rng.random() < 0.5 else []
     room = len(text) - len("".join(end))
-    looped = pieces[:start] + stuck
+    looped = pieces[:start] + 3 * stuck
     while len("".join(looped)) < room:
         looped += stuck
     if end:
