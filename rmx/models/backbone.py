@@ -119,11 +119,11 @@ def make_backbone(
             raise ConfigError(
                 f"{name} has no gradient checkpointing: drop gradient_checkpointing=true"
             )
-        # Reentrant checkpointing drops gradients where the layer's input needs none, as above a
-        # frozen trunk.
-        # TODO: drop the old name once transformers >= 6 is required.
-        old_name = model.gradient_checkpointing_enable
-        getattr(model, "activation_checkpointing_enable", old_name)({"use_reentrant": False})
+        # Not reentrant, which drops gradients where a layer's input needs none, as above a frozen
+        # trunk. transformers also makes embeddings require gradients, for that other kind's sake:
+        # the frozen trunk would keep a graph.
+        model.activation_checkpointing_enable({"use_reentrant": False})
+        model.disable_input_require_grads()
     return Backbone(model=model.train(), tokenizer=tokenizer, name=name)
 
 

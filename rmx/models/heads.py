@@ -38,7 +38,7 @@ class LinearHead(nn.Module):
     def forward(self, pooled_CF: Tensor) -> Tensor:
         """Return rewards, float32 [C], of features [C, H] of any dtype."""
         with torch.autocast(device_type=pooled_CF.device.type, enabled=False):
-            return F.linear(self.dropout(pooled_CF.float()), self.weight).squeeze(-1)
+            return self.dropout(pooled_CF.float()) @ self.weight[0]
 
 
 class MLPHead(nn.Module):
@@ -76,7 +76,7 @@ class MLPHead(nn.Module):
         """Return rewards, float32 [C], of features [C, H] of any dtype."""
         with torch.autocast(device_type=pooled_CF.device.type, enabled=False):
             hidden_CF = F.gelu(self.inner(self.dropout(pooled_CF.float())))
-            return F.linear(self.dropout(hidden_CF), self.weight).squeeze(-1)
+            return self.dropout(hidden_CF) @ self.weight[0]
 
 
 def _make_weight(size: int, init: Init) -> nn.Parameter:

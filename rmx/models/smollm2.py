@@ -49,9 +49,8 @@ def convert_smollm2() -> str:
         return str(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(
-            f"{folder}.lock"
-        ):  # spares a second process the work; the rename is what is safe
+        # The lock spares a second process the work; safety is in the rename.
+        with FileLock(f"{folder}.lock"):
             if not folder.is_dir():
                 print(f"converting {HUB_ID} once into {folder}", flush=True)
                 _convert(gguf, folder)

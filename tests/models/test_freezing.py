@@ -109,8 +109,9 @@ def test_only_trained_parameters_get_gradients(architecture, make_model, pad, ro
             assert (p.grad is not None) == p.requires_grad, name
 
 
-def test_no_graph_is_kept_for_the_frozen_trunk(architecture, make_model, pad, rows):
-    model = make_model(architecture, num_layers=3)
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_no_graph_is_kept_for_the_frozen_trunk(architecture, checkpointing, make_model, pad, rows):
+    model = make_model(architecture, num_layers=3, gradient_checkpointing=checkpointing)
     LastLayer().apply(model)
     has_graph = []
 
