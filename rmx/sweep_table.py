@@ -1,9 +1,8 @@
-"""The table at the end of a sweep: what each run changed, and what it reached."""
+"""The end of a sweep: one table over its runs, and sweep.json."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from rmx.config.names import override_key
+from rmx.report.tables import sweep_table
 
 CELL = "cell.json"  # overrides, seconds and error of one run, written by cli.py
 RESULTS = "results.json"
-# (column, split, metric)
-COLUMNS = (
-    ("val accuracy", "val", "accuracy"),
-    ("spillover accuracy", "spillover", "accuracy"),
-    ("val NLL", "val", "nll"),
-    ("val ECE", "val", "ece"),
-)
 
 
 class SweepTable(Callback):
@@ -31,7 +24,7 @@ class SweepTable(Callback):
         folder = Path(config.hydra.sweep.dir)
         rows = read_cells(folder)
         (folder / "sweep.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-        print_table(rows, str(folder))
+        print(f"\n{sweep_table(rows)}\n\nsweep folder: {folder}")
 
 
 def read_cells(folder: Path) -> list[dict[str, Any]]:
@@ -41,15 +34,15 @@ def read_cells(folder: Path) -> list[dict[str, Any]]:
     changed = changed_settings([cell["overrides"] for cell in cells])
     rows = []
     for path, cell in zip(paths, cells, strict=True):
-        results = path.with_name(RESULTS)
-        splits = (
-            json.loads(results.read_text(encoding="utf-8"))["splits"] if results.is_file() else {}
-        )
+        file = path.with_name(RESULTS)
+        results = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        settings = _settings(cell["overrides"])
         rows.append(
             {
                 "folder": path.parent.name,
-                "changed": {key: _settings(cell["overrides"]).get(key, "") for key in changed},
-                **{name: splits.get(split, {}).get(metric) for name, split, metric in COLUMNS},
+                "changed": {key: settings.get(key, "") for key in changed},
+                "splits": results.get("splits"),
+                "best_step": results.get("best_step"),
                 "seconds": cell["seconds"],
                 "error": cell["error"],
             }
@@ -64,32 +57,5 @@ def changed_settings(cells: Sequence[Sequence[str]]) -> list[str]:
     return [key for key in keys if len({cell.get(key) for cell in settings}) > 1]
 
 
-def print_table(rows: Sequence[dict[str, Any]], title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    changed = list(rows[0]["changed"]) if rows else []
-    table = Table(title=title, title_justify="left")
-    for name in changed or ["run"]:
-        table.add_column(name)
-    for name, *_ in COLUMNS:
-        table.add_column(name, justify="right")
-    table.add_column("seconds", justify="right")
-    for row in rows:
-        first = [row["changed"][key] for key in changed] or [row["folder"]]
-        table.add_row(
-            *first, *(_number(row[name]) for name, *_ in COLUMNS), f"{row['seconds']:.0f}"
-        )
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table)
-    for row in rows:
-        if row["error"]:
-            console.print(f"failed: {row['folder']}: {row['error']}", markup=False, soft_wrap=True)
-
-
 def _settings(overrides: Sequence[str]) -> dict[str, str]:
     return {override_key(o): o.partition("=")[2] for o in overrides}
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

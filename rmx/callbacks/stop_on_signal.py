@@ -26,7 +26,8 @@ class Interrupted(RmxError):
 class StopOnSignal(Callback):
     """Waits for the end of the step (and of its validation), saves and raises Interrupted.
 
-    A second Ctrl-C ends the run at once; its last checkpoint stays.
+    A second Ctrl-C ends the run at once; its last checkpoint stays. In the evaluation that follows
+    training there is nothing to save, so the first signal ends it.
     """
 
     def __init__(self, checkpoints: KeepCheckpoints) -> None:
@@ -37,6 +38,10 @@ class StopOnSignal(Callback):
     # Lightning sets its own handlers after on_fit_start, so the run's are set here.
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._previous = {signum: signal.signal(signum, self._note) for signum in CAUGHT}
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "validate":
+            self._previous = {signum: signal.signal(signum, self._end) for signum in CAUGHT}
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for signum, handler in self._previous.items():
@@ -58,6 +63,9 @@ class StopOnSignal(Callback):
         rank_zero_only(print)(
             f"{signal.Signals(signum).name}: stopping after this step; Ctrl-C again to stop at once"
         )
+
+    def _end(self, signum: int, frame: FrameType | None) -> None:
+        raise Interrupted(signum)
 
     def _stop_if_asked(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # A signal may reach one rank only; all must stop at the same step.

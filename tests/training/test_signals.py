@@ -21,6 +21,20 @@ class SignalAt(Callback):
             os.kill(os.getpid(), self.signum)
 
 
+class SignalWhenValidating(Callback):
+    def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
+        if trainer.state.fn == "validate":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_ends_the_last_evaluation_at_once(tiny_run):
+    run = tiny_run(max_steps=2, callbacks=(SignalWhenValidating(),)).fit()
+    run.module.val_splits = ("val",)
+    with pytest.raises(Interrupted) as caught:
+        run.trainer.validate(run.module, dataloaders=[run.data.eval_dataloader("val")])
+    assert caught.value.exit_code == 143
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("step", [1, 3])  # 3: the step that a validation follows
 def test_a_signal_saves_and_the_resumed_run_equals_the_whole(
