@@ -174,8 +174,8 @@ def load_trained(model: nn.Module, loss: nn.Module, weights: Mapping[str, Tensor
     missing, extra = sorted(live.keys() - weights.keys()), sorted(weights.keys() - live.keys())
     if missing or extra:
         raise CheckpointError(
-            f"the checkpoint is of another model, loss or freeze strategy: it lacks {missing[:3]} and "
-            f"has {extra[:3]} too many; resume with the run's own configuration"
+            "the checkpoint is of another model, loss or freeze strategy: it lacks "
+            f"{missing[:3]} and has {extra[:3]} too many; resume with the run's own configuration"
         )
     with torch.no_grad():
         for key, tensor in live.items():

@@ -150,8 +150,8 @@ class RewardModule(LightningModule):
         )
         if self.num_skipped_in_a_row >= MAX_SKIPPED:
             raise TrainingError(
-                f"{MAX_SKIPPED} non-finite steps in a row, the last at step {step}; lower optim.lr, "
-                "raise optim.warmup, or take hardware.precision=32"
+                f"{MAX_SKIPPED} non-finite steps in a row, the last at step {step}; lower "
+                "optim.lr, raise optim.warmup, or take hardware.precision=32"
             )
         return False
 

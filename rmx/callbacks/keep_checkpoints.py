@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from torch import Tensor
-from torchmetrics import Metric
+from torchmetrics import Metric, MetricCollection
 
 from rmx.checkpoint import (
     Checkpoint,
@@ -26,12 +26,15 @@ from rmx.checkpoint import (
     write_tensors,
 )
 from rmx.errors import CheckpointError, ConfigError
+from rmx.module import RewardModule
 
 
 def is_better(value: float, best: float | None, monitor: str) -> bool:
     """Return whether a monitored value beats the best so far: accuracies rise, the rest falls."""
-    if best is None or value != value:
+    if value != value:  # NaN is never the best, unless there is nothing else
         return best is None
+    if best is None or best != best:
+        return True
     return value > best if monitor.endswith("accuracy") else value < best
 
 
@@ -78,6 +81,7 @@ class KeepCheckpoints(Callback):
         self.best_value = state_dict["best_value"]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, RewardModule)
         self._remove_leftovers()
         if self.resume and (checkpoint := self.load_newest()) is not None:
             self._restore(checkpoint, trainer, pl_module)
@@ -97,6 +101,7 @@ class KeepCheckpoints(Callback):
 
     def save(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the present step, unless it is saved already. Every rank must call it."""
+        assert isinstance(pl_module, RewardModule)
         step = _num_steps_done(trainer)
         if step == self.saved_step:
             return
@@ -109,8 +114,8 @@ class KeepCheckpoints(Callback):
         target = temporary if rank == 0 or shard else self.folder / f".rank-{rank}.partial"
         write_tensors(
             target, "weights", trained_tensors(pl_module.model, pl_module.loss), shard=shard
-        )  # type: ignore[arg-type]
-        state = optimizer_tensors(trainer.optimizers[0]) | _metric_tensors(pl_module.train_metrics)  # type: ignore[arg-type]
+        )
+        state = optimizer_tensors(trainer.optimizers[0]) | _metric_tensors(pl_module.train_metrics)
         write_tensors(target, "optimizer", state, shard=shard)
         trainer.strategy.barrier("checkpoint written")
         if rank == 0:
@@ -127,7 +132,7 @@ class KeepCheckpoints(Callback):
             rank_zero_warn(f"{problem}; falling back to {path.name if path else 'the beginning'}")
         return None if path is None else read_checkpoint(path)
 
-    def load_best(self, pl_module: LightningModule) -> int:
+    def load_best(self, module: RewardModule) -> int:
         """Load the best checkpoint's weights and return its step.
 
         Raises:
@@ -138,35 +143,33 @@ class KeepCheckpoints(Callback):
                 f"{self.folder} holds no best checkpoint: no validation was completed"
             )
         best = read_checkpoint(checkpoint_path(self.folder, self.best_step), weights_only=True)
-        load_trained(pl_module.model, pl_module.loss, best.weights)  # type: ignore[arg-type]
+        load_trained(module.model, module.loss, best.weights)
         return best.step
 
-    def _restore(
-        self, checkpoint: Checkpoint, trainer: Trainer, pl_module: LightningModule
-    ) -> None:
-        load_trained(pl_module.model, pl_module.loss, checkpoint.weights)  # type: ignore[arg-type]
+    def _restore(self, checkpoint: Checkpoint, trainer: Trainer, module: RewardModule) -> None:
+        load_trained(module.model, module.loss, checkpoint.weights)
         metrics = {k: v for k, v in checkpoint.optimizer.items() if k.startswith("metrics/")}
         moments = {k: v for k, v in checkpoint.optimizer.items() if k not in metrics}
         load_optimizer(trainer.optimizers[0], moments)
-        _load_metric_tensors(pl_module.train_metrics, metrics, trainer)  # type: ignore[arg-type]
+        _load_metric_tensors(module.train_metrics, metrics, trainer)
         progress = checkpoint.progress
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        for callback in trainer.callbacks:  # type: ignore
             if callback.state_key in progress["callbacks"]:
                 callback.load_state_dict(progress["callbacks"][callback.state_key])
-        pl_module.num_skipped = progress["num_skipped"]
-        pl_module.num_skipped_in_a_row = progress["num_skipped_in_a_row"]
+        module.num_skipped = progress["num_skipped"]
+        module.num_skipped_in_a_row = progress["num_skipped_in_a_row"]
         self.saved_step = checkpoint.step
-        trainer.datamodule.start_step = checkpoint.step  # type: ignore[attr-defined]
+        trainer.datamodule.start_step = checkpoint.step  # type: ignore
         fast_forward(trainer, checkpoint.step)
         rank_zero_only(print)(f"resuming after step {checkpoint.step}")
 
-    def _progress(self, trainer: Trainer, pl_module: LightningModule, step: int) -> dict[str, Any]:
-        callbacks = {c.state_key: c.state_dict() for c in trainer.callbacks}  # type: ignore[attr-defined]
+    def _progress(self, trainer: Trainer, module: RewardModule, step: int) -> dict[str, Any]:
+        callbacks = {c.state_key: c.state_dict() for c in trainer.callbacks}  # type: ignore
         return {
             "step": step,
-            "is_finished": trainer.should_stop or step >= pl_module.num_steps,  # type: ignore[operator]
-            "num_skipped": pl_module.num_skipped,
-            "num_skipped_in_a_row": pl_module.num_skipped_in_a_row,
+            "is_finished": trainer.should_stop or step >= module.num_steps,
+            "num_skipped": module.num_skipped,
+            "num_skipped_in_a_row": module.num_skipped_in_a_row,
             "callbacks": {key: state for key, state in callbacks.items() if state},
         }
 
@@ -223,10 +226,10 @@ def fast_forward(trainer: Trainer, step: int) -> None:
 
 def _num_steps_done(trainer: Trainer) -> int:
     # Within on_train_batch_end the batch is processed but not yet counted as completed.
-    return trainer.fit_loop.epoch_loop.batch_progress.current.processed
+    return trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore
 
 
-def _metric_tensors(metric: Metric) -> dict[str, Tensor]:
+def _metric_tensors(metric: MetricCollection) -> dict[str, Tensor]:
     """Return a metric's running sums over all ranks as `metrics/PATH/STATE`."""
     tensors = {}
     for path, part in _parts(metric):
@@ -240,7 +243,9 @@ def _metric_tensors(metric: Metric) -> dict[str, Tensor]:
     return tensors
 
 
-def _load_metric_tensors(metric: Metric, tensors: dict[str, Tensor], trainer: Trainer) -> None:
+def _load_metric_tensors(
+    metric: MetricCollection, tensors: dict[str, Tensor], trainer: Trainer
+) -> None:
     if trainer.global_rank > 0:  # rank 0 carries the sums of all
         return
     for path, part in _parts(metric):
@@ -251,5 +256,5 @@ def _load_metric_tensors(metric: Metric, tensors: dict[str, Tensor], trainer: Tr
                 part._update_count = 1
 
 
-def _parts(metric: Metric) -> list[tuple[str, Metric]]:
+def _parts(metric: MetricCollection) -> list[tuple[str, Metric]]:
     return [(path, part) for path, part in metric.named_modules() if isinstance(part, Metric)]

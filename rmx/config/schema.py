@@ -82,7 +82,7 @@ class RunConfig:
     patience: int = setting(3, "validations without gain before the run stops", at_least=1)
     display: str = setting(
         "raw",
-        "raw, signed (-1..1), percent (0..100): a bounded number beside each reward in rewards.jsonl",
+        "raw, signed (-1..1) or percent (0..100): also put into rewards.jsonl, for people",
         choices=("raw", "signed", "percent"),
     )
     seed: int = setting(0, "of everything that is drawn at random", at_least=0)

@@ -186,7 +186,7 @@ class StepDataset(Dataset[list[GroupBatch]]):
 
 
 class FromStep(Sampler[int]):
-    """Steps `start`, `start + 1`, …; its length counts those before, as Lightning's progress does."""
+    """Steps `start`, `start + 1`, …; its length counts those before, as Lightning does."""
 
     def __init__(self, num_steps: int, start: int = 0) -> None:
         self.num_steps = num_steps

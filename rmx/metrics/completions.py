@@ -1,4 +1,4 @@
-"""Every completion of a split with its reward, as plain arrays: for files, best-of-n and ratings."""
+"""Every completion of a split with its reward, as plain arrays."""
 
 from __future__ import annotations
 

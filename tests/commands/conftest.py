@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-WORDS = "red blue green stone river paper cloud small round early".split()
+WORDS = ["red", "blue", "green", "stone", "river", "paper", "cloud", "small", "round", "early"]
 
 
 @dataclass

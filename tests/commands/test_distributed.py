@@ -1,4 +1,4 @@
-"""Two processes on this CPU train as one does: metrics within 1e-5, checkpoints that fit anywhere."""
+"""Two processes on this CPU train as one does: metrics within 1e-5, checkpoints that fit both."""
 
 import os
 import signal

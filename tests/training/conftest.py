@@ -21,7 +21,7 @@ from rmx.module import RewardModule
 from rmx.optim import AdamW
 from rmx.types import Comparison, Message, PreferenceGroup
 
-WORDS = "red blue green stone river paper cloud small round early".split()
+WORDS = ["red", "blue", "green", "stone", "river", "paper", "cloud", "small", "round", "early"]
 
 
 def make_groups(num_groups: int, *, seed: int = 0, domains: tuple[str, ...] = ("a", "b")) -> list:

@@ -100,13 +100,12 @@ def test_the_best_checkpoint_restores_its_rewards(tiny_run):
 
     class Remember(Callback):
         def on_validation_end(self, trainer, pl_module):
-            step = trainer.fit_loop.epoch_loop.batch_progress.current.processed
-            seen[step] = pl_module.predictions["val"].margin.copy()
+            if trainer.state.fn == "fit":
+                seen[trainer.global_step] = pl_module.predictions["val"].margin.copy()  # type: ignore
 
     run = tiny_run(callbacks=(Remember(),)).fit()
     best_step = run.checkpoints.load_best(run.module)
     run.module.val_splits = ("val",)
     run.trainer.validate(run.module, dataloaders=[run.data.eval_dataloader("val")], verbose=False)
     assert (run.module.predictions["val"].margin == seen[best_step]).all()
-    values = run.trainer.callback_metrics
-    assert best_step in seen and values is not None
+    assert len(seen) == 3

@@ -20,7 +20,7 @@ class Gradients(Callback):
 
 @pytest.mark.parametrize("loss", [BradleyTerry, KWise, RaoKupper])
 def test_accumulated_equals_one_large_batch(tiny_run, tmp_path, loss):
-    # Micro-batches of one group hold 1 to 6 comparisons each, so a mean of their means would differ.
+    # Micro-batches of one group hold 1 to 6 comparisons, so a mean of their means would differ.
     watches = []
     for completions in (1000, 2):
         watch = Gradients()
