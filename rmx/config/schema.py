@@ -73,7 +73,7 @@ class RunConfig:
     epochs: int = setting(2, "passes over the training data", at_least=1)
     max_steps: int | None = setting(None, "optimiser steps at most; null: all epochs", at_least=1)
     max_length: int = setting(512, "tokens of a prompt and its completion", at_least=16)
-    val_every: int = setting(25, "optimiser steps between validations", at_least=1)
+    val_every: int = setting(50, "optimiser steps between validations", at_least=1)
     monitor: str = setting(
         "accuracy",
         "accuracy or nll: what stops early and chooses the best",
