@@ -42,7 +42,7 @@ class RewardCollector(Float64Metric):
         >>> collector.update(torch.tensor([2.0, 0.5, 1.0, 1.5]), batch)
         >>> rewards = collector.compute()
         >>> rewards.group.tolist(), rewards.place.tolist(), rewards.reward.tolist()
-        ([3, 3, 7, 7], [0, 1, 0, 1], [0.5, 1.5, 2.0, 1.0])
+        ([3, 3, 7, 7], [0, 1, 0, 1], [1.0, 1.5, 2.0, 0.5])
     """
 
     def __init__(self) -> None:
