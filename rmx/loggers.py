@@ -10,13 +10,16 @@ import hashlib
 import netrc
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shutil import which
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
+from rmx.config.names import shown_path
 from rmx.errors import ConfigError
 from rmx.provenance import strip_secrets
 
@@ -122,15 +125,17 @@ def finish_logger(logger: Logger | bool | None, *, failed: bool) -> None:
             wandb.run.finish(exit_code=int(failed))
 
 
-def describe_logger(logger: Logger | bool | None) -> str:
-    """Return the line that tells where to look, or an empty string where nothing is logged."""
+def where_to_look(logger: Logger | bool | None) -> str:
+    """Return what to type or open to see a run's curves; an empty string where none are kept."""
     if isinstance(logger, WandbLogger):
         run = logger._experiment
         if run is None or run.offline or run.disabled:
-            return f"W&B, offline: wandb leet {logger.save_dir}/wandb"
-        return f"W&B: {run.url}"
+            # beside this Python where its environment is not the shell's
+            wandb = "wandb" if which("wandb") else shown_path(Path(sys.executable).parent / "wandb")
+            return f"{wandb} leet {shown_path(Path(logger.save_dir or '.') / 'wandb')}"
+        return str(run.url)
     if isinstance(logger, CSVLogger):
-        return f"CSV: {logger.log_dir}/metrics.csv"
+        return shown_path(Path(logger.log_dir) / "metrics.csv")
     return ""
 
 

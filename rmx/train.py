@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from rmx.cli import run_command, run_context
+from rmx.config.names import shown_path
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -22,7 +23,7 @@ def train(cfg: DictConfig) -> None:
     """Run one training job, from a checked config to a run folder."""
     from rmx.assembly import build_logger, build_run, build_trainer, record_run, say
     from rmx.callbacks import Interrupted
-    from rmx.loggers import describe_logger, finish_logger
+    from rmx.loggers import finish_logger, where_to_look
     from rmx.quiet import quiet_libraries
     from rmx.results import (
         describe_results,
@@ -50,12 +51,12 @@ def train(cfg: DictConfig) -> None:
         say(f"\n{describe_results(results)}\n")
         has_failed = False
     except Interrupted:
-        say(f"go on with: python -m rmx.train resume={context.run_dir}")
+        say(f"go on with: python -m rmx.train resume={shown_path(context.run_dir)}")
         raise
     finally:
         finish_logger(logger, failed=has_failed)
-    say(f"run folder: {context.run_dir}")
-    say(describe_logger(logger))
+    say(f"run folder: {shown_path(context.run_dir)}")
+    say(f"next: {where_to_look(logger) or 'python -m rmx.train --help'}")
 
 
 def fit(trainer: Trainer, run: Run) -> None:

@@ -11,12 +11,12 @@ from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from rmx.errors import ConfigError
 from rmx.loggers import (
     csv_logger,
-    describe_logger,
     finish_logger,
     has_wandb_login,
     no_logger,
     run_id,
     wandb_logger,
+    where_to_look,
 )
 
 CONFIG = {"loss": {"_target_": "rmx.losses.BradleyTerry"}, "hub": {"token": "do-not-log-me"}}
@@ -55,7 +55,7 @@ def test_an_offline_run_lands_in_the_shared_folder_and_prints_nothing(
     logger = wandb_logger(**wandb_options(tmp_path, group="losses", config=CONFIG))
     logger.log_metrics({"val/accuracy": 0.75}, step=10)
     added = set(os.environ) - set(before) - {"WANDB_SERVICE"}
-    assert describe_logger(logger) == f"W&B, offline: wandb leet {tmp_path}/wandb"
+    assert where_to_look(logger).endswith(f"wandb leet {tmp_path}/wandb")
     finish_logger(logger, failed=False)
     wandb.teardown()  # its process writes the end of the file after `finish`
 
@@ -145,7 +145,7 @@ def test_csv_keeps_the_rows_of_before_a_resume(tmp_path):
 def test_no_logger_is_false_and_can_be_finished(tmp_path):
     assert no_logger(run_dir=tmp_path) is False
     finish_logger(no_logger(run_dir=tmp_path), failed=True)
-    assert describe_logger(False) == ""
+    assert where_to_look(False) == ""
 
 
 def test_finishing_a_run_that_never_started_starts_none(tmp_path, no_login):

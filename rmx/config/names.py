@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -39,3 +40,9 @@ def override_key(override: str) -> str:
 def register_resolvers() -> None:
     OmegaConf.register_new_resolver("rmx.slug", slug, replace=True)
     OmegaConf.register_new_resolver("rmx.run_name", run_name, replace=True)
+
+
+def shown_path(path: Path) -> str:
+    """Return the path as a person types it here: relative where it lies below this folder."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

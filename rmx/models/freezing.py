@@ -83,11 +83,12 @@ class NoFreeze:
 class LastLayer:
     """Trains the last decoder block, the final norm and the head.
 
-    1e-4: one block near the output adapts like an adapter does; what it starts from is pretrained,
-    so it needs less than a fresh head, and there are no lower layers to upset.
+    5e-4: one block near the output has no lower layers to upset, so it takes far more than a whole
+    model. With SmolLM2-135M on the demo, validation accuracy over five splits was 84.8, 85.5 and
+    86.3 % at 2e-4, 5e-4 and 1e-3. Models of billions of parameters take less: start at 1e-4.
     """
 
-    default_lr = 1e-4
+    default_lr = 5e-4
 
     def apply(self, model: RewardModel, frozen_dtype: torch.dtype | None = None) -> FreezeReport:
         _train_only(model, [model.decoder_layers[-1], model.final_norm])
@@ -97,8 +98,8 @@ class LastLayer:
 class LastN:
     """Trains the last `n` decoder blocks, the final norm and the head.
 
-    5e-5: between one block (1e-4) and the whole model (1e-5), at the upper end of what whole models
-    take, since the lower layers hold still.
+    5e-5: between one block and the whole model (1e-5), at the upper end of what whole models take,
+    since the lower layers hold still.
 
     Args:
         n: 1 to the number of decoder layers; with all of them, embeddings still stay frozen.
