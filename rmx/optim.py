@@ -51,11 +51,17 @@ class AdamW:
     that multiply (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101).
 
     Args:
-        lr: peak learning rate; None takes the freeze strategy's.
-        loss_lr: for a loss's learned scalars (tie width, cut-points): Adam moves a parameter by
-            about its learning rate a step, and these must travel about 1 in a run of some hundreds.
+        lr: peak learning rate, above 0; None takes the freeze strategy's.
+        loss_lr: above 0; for a loss's learned scalars (tie width, cut-points): Adam moves a
+            parameter by about its learning rate a step, and these must travel about 1 in a run of
+            some hundreds.
+        weight_decay: at least 0.
+        betas: decay rates of the two moments, each in [0, 1).
         warmup: share of all steps, in [0, 1).
-        gradient_norm: gradients are scaled down to this L2 norm.
+        gradient_norm: above 0; gradients are scaled down to this L2 norm.
+
+    Raises:
+        ConfigError: for a value out of its range; NaN and infinity are in none.
     """
 
     def __init__(
@@ -69,16 +75,34 @@ class AdamW:
         decay: Literal["linear", "cosine"] = "linear",
         gradient_norm: float = 1.0,
     ) -> None:
-        if lr is not None and lr <= 0:
+        inf = math.inf  # the comparisons below are false for NaN too
+        if lr is not None and not 0 < lr < inf:
             raise ConfigError(
-                f"optim.lr must be above 0, got {lr}; null takes the freeze strategy's"
+                f"optim.lr must be above 0 and finite, got {lr}; null takes the freeze strategy's"
+            )
+        if not 0 < loss_lr < inf:
+            raise ConfigError(
+                f"optim.loss_lr must be above 0 and finite, got {loss_lr}; 0.01 suits most losses"
+            )
+        if not 0 <= weight_decay < inf:
+            raise ConfigError(
+                f"optim.weight_decay must be at least 0 and finite, got {weight_decay}; "
+                "0 switches it off"
+            )
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ConfigError(
+                f"optim.betas must each be in [0, 1), got {list(betas)}; [0.9,0.999] is usual"
             )
         if not 0 <= warmup < 1:
-            raise ConfigError(f"optim.warmup is a share of all steps in [0, 1), got {warmup}")
-        if gradient_norm <= 0:
-            raise ConfigError(f"optim.gradient_norm must be above 0, got {gradient_norm}")
-        if weight_decay < 0:
-            raise ConfigError(f"optim.weight_decay must be at least 0, got {weight_decay}")
+            raise ConfigError(
+                f"optim.warmup must be in [0, 1), got {warmup}: it is a share of all steps, "
+                "not a number of them"
+            )
+        if not 0 < gradient_norm < inf:
+            raise ConfigError(
+                f"optim.gradient_norm must be above 0 and finite, got {gradient_norm}; "
+                "1e9 clips nothing"
+            )
         self.lr = lr
         self.loss_lr = loss_lr
         self.weight_decay = weight_decay

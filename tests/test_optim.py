@@ -1,6 +1,7 @@
 """Learning rate's course, parameter groups and clipping."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -57,15 +58,32 @@ def test_clipping_scales_to_the_given_norm():
     torch.testing.assert_close(model.weight.grad, torch.tensor([[0.6, 0.8]]))
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["lr", "loss_lr", "weight_decay", "warmup", "gradient_norm"])
+def test_what_is_not_finite_is_refused(name, value):
+    with pytest.raises(ConfigError, match=rf"optim\.{name} must be .*, got {value}"):
+        AdamW(**{name: value})
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lr": 0.0}, r"optim\.lr must be above 0"),
-        ({"warmup": 1.0}, r"optim\.warmup"),
-        ({"gradient_norm": 0.0}, r"optim\.gradient_norm"),
-        ({"weight_decay": -0.1}, r"optim\.weight_decay"),
+        ({"lr": 0.0}, "optim.lr must be above 0 and finite, got 0.0; null takes the freeze"),
+        ({"lr": -1e-4}, "optim.lr must be above 0 and finite, got -0.0001; null takes"),
+        ({"loss_lr": 0.0}, "optim.loss_lr must be above 0 and finite, got 0.0; 0.01 suits"),
+        ({"weight_decay": -0.1}, "optim.weight_decay must be at least 0 and finite, got -0.1; 0 "),
+        ({"betas": (0.9, 1.0)}, "optim.betas must each be in [0, 1), got [0.9, 1.0]; [0.9,0.999]"),
+        ({"betas": (-0.1, 0.9)}, "optim.betas must each be in [0, 1), got [-0.1, 0.9]"),
+        ({"betas": (math.nan, 0.9)}, "optim.betas must each be in [0, 1), got [nan, 0.9]"),
+        ({"warmup": 1.0}, "optim.warmup must be in [0, 1), got 1.0: it is a share of all steps"),
+        ({"gradient_norm": 0.0}, "optim.gradient_norm must be above 0 and finite, got 0.0; 1e9"),
     ],
 )
 def test_impossible_settings_are_refused(options, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
         AdamW(**options)
+
+
+def test_the_ends_of_the_ranges_are_allowed():
+    optim = AdamW(weight_decay=0.0, betas=(0.0, 0.0), warmup=0.0)
+    assert (optim.weight_decay, optim.betas, optim.warmup) == (0.0, (0.0, 0.0), 0.0)
