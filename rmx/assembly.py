@@ -21,7 +21,7 @@ from rmx.config import build
 from rmx.data.datamodule import PreferenceData
 from rmx.data.rendering import Renderer
 from rmx.data.sources import write_rejected
-from rmx.errors import CheckpointError
+from rmx.errors import CheckpointError, ConfigError
 from rmx.hardware import Hardware
 from rmx.models import RewardModel, check_backbone
 from rmx.models.freezing import FreezeReport
@@ -78,10 +78,21 @@ def build_run(cfg: DictConfig, run_dir: Path) -> Run:
     say(data.describe())
 
     backbone = build(cfg.model, dtype=hardware.backbone_dtype)
+    num_positions = getattr(backbone.model.config, "max_position_embeddings", None)
+    if num_positions is not None and cfg.max_length > num_positions:
+        raise ConfigError(
+            f"max_length must be at most the {num_positions} positions of {backbone.name}, got "
+            f"{cfg.max_length}; take max_length={num_positions}"
+        )
     encoder = build(cfg.encoder)
     head = build(cfg.head, hidden_size=encoder.output_size(backbone.hidden_size))
     model = RewardModel(backbone, encoder=encoder, head=head)
     freeze_report = freeze.apply(model, frozen_dtype=hardware.frozen_dtype)
+    if hardware.precision == "bf16-true" and freeze_report.num_trainable == freeze_report.num_total:
+        raise ConfigError(
+            "hardware.precision=bf16-true needs frozen parts to store in bf16, and this freeze "
+            "trains everything; take hardware.precision=bf16-mixed"
+        )
     say(f"{backbone.name} on {hardware}: {freeze_report}")
 
     renderer = Renderer(backbone.tokenizer, max_length=cfg.max_length)

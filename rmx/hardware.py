@@ -28,8 +28,13 @@ class Hardware:
         accelerator: auto takes a CUDA GPU where there is one.
         devices: how many processes, one a device; auto is 1 on a CPU and every GPU otherwise.
         strategy: single; ddp (each process holds the model); fsdp (FSDP2: each holds a shard).
-        precision: auto is bf16-mixed where bf16 runs in hardware, else 32. Head, margin and loss
-            are float32 in any case.
+        precision: of what is not head, margin or loss, which are float32 in any case, as are all
+            trained weights: in bf16 an AdamW step of 1e-5 is rounded away.
+            32: everything float32.
+            bf16-mixed: products in bf16 (autocast); frozen weights are stored in bf16.
+            bf16-true: the backbone is loaded in bf16, half the memory; frozen parts compute in
+            bf16, trained parts in float32 (no autocast). Needs frozen parts.
+            auto: bf16-mixed where bf16 runs in hardware, else 32.
         sharded_checkpoint: fsdp only: each process writes its shard instead of one whole file.
     """
 
@@ -80,7 +85,7 @@ class Hardware:
     @property
     def frozen_dtype(self) -> torch.dtype | None:
         """The dtype that frozen parameters are stored in; None leaves them as loaded."""
-        return torch.bfloat16 if self.precision == "bf16-mixed" else None
+        return None if self.precision == "32" else torch.bfloat16
 
     @property
     def backbone_dtype(self) -> str:
@@ -93,7 +98,7 @@ class Hardware:
             "accelerator": "gpu" if self.accelerator == "cuda" else "cpu",
             "devices": self.devices,
             "strategy": self._strategy(),
-            # With bf16-true rmx casts the backbone itself: Lightning would cast head and loss too.
+            # With bf16-true rmx casts what is frozen itself: Lightning would cast all the rest too.
             "precision": "bf16-mixed" if self.precision == "bf16-mixed" else "32-true",
         }
 

@@ -85,15 +85,23 @@ class RewardModule(LightningModule):
         self.split_rewards = nn.ModuleDict({_key(s): RewardCollector() for s in SPLITS})
 
     def configure_model(self) -> None:
-        """Shard the model under FSDP2: each decoder layer on its own, the rest with the root."""
+        """Shard the model under FSDP2: each decoder layer on its own, the rest with the root.
+
+        FSDP2 wants one dtype a group, so where frozen weights are bf16, the float32 ones that train
+        beside them (adapters in their layer; norm and head in the root) form a group of their own.
+        """
         is_sharded = any(isinstance(p, DTensor) for p in self.model.parameters())
         if is_sharded or not isinstance(self.trainer.strategy, ModelParallelStrategy):
             return
         assert self.device_mesh is not None
         mesh = self.device_mesh["data_parallel"]
-        for layer in self.model.decoder_layers:
-            fully_shard(layer, mesh=mesh)
-        fully_shard(self.model, mesh=mesh)
+        for part in (*self.model.decoder_layers, self.model):
+            held = [(m, p) for m in part.modules() for p in m.parameters(recurse=False)]
+            left = [(m, p) for m, p in held if not isinstance(p, DTensor)]  # not sharded yet
+            if len({p.dtype for _, p in left}) > 1:
+                trained = dict.fromkeys(m for m, p in left if p.requires_grad)
+                fully_shard(list(trained), mesh=mesh)
+            fully_shard(part, mesh=mesh)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optim.build(self.model, self.loss, default_lr=self.default_lr)
@@ -174,6 +182,9 @@ class RewardModule(LightningModule):
                 collected(split).reset()
         if self.trainer.state.fn != "fit":
             return
+        reward_C = self.rewards["val"].reward
+        if np.isfinite(reward_C).all():  # what bounded scales refer to; saved with the weights
+            self.model.set_display_statistics(reward_C.mean(), reward_C.std())
         metrics |= {f"train/{k}": v for k, v in self.train_metrics.compute().items()}
         self.train_metrics.reset()
         if "spillover/accuracy" in metrics:
