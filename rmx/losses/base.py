@@ -27,20 +27,44 @@ LEARNS_TIES = "this loss learns how often annotators tie, and would see no tie a
 
 
 class Loss(nn.Module):
-    """What the training loop and the metrics ask of a loss.
+    """What the training loop and the metrics ask of a loss, answered for a loss of the margin.
 
-    A new loss writes `forward` and `weights`. The other answers below are those of a loss without a
-    tie term and without learned parameters. A class rather than a protocol, since callers need
-    `nn.Module`'s side of it too: parameters, state and devices.
+    Such a loss writes `comparison_loss`, and `__init__` if it has options of its own. A loss of
+    something else writes `forward`, and a group-wise one `weights` too. A class rather than a
+    protocol, since callers need `nn.Module`'s side of it too: parameters, state and devices.
+
+    Args:
+        ties: what to do with ties; auto is the first of `tie_policies`.
+        centering: weight of (reward_chosen + reward_rejected)², >= 0.
+    Attributes:
+        tie_policies: the policies that make sense for this loss.
+        because: why the others make none, for the error message.
     """
+
+    tie_policies: tuple[str, ...] = ("soft", "drop")
+    because: str = NO_TIE_TERM
+
+    def __init__(self, *, ties: TiePolicy = "auto", centering: float = 0.0) -> None:
+        super().__init__()
+        self.ties = resolve_ties(ties, allowed=self.tie_policies, because=self.because)
+        self.centering = check_number(
+            "centering", centering, at_least=0, remedy="0 turns it off, 0.01 is usual"
+        )
+
+    def comparison_loss(self, margin_P: Tensor, batch: GroupBatch) -> Tensor:
+        """Return each comparison's loss without centring, from margins of at least float32, [P]."""
+        raise NotImplementedError
 
     def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
         """Return the unreduced losses in float32 [N]."""
-        raise NotImplementedError
+        chosen_P, rejected_P = paired_rewards(reward_C, batch)
+        loss_P = self.comparison_loss(chosen_P - rejected_P, batch)
+        return loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
 
     def weights(self, batch: GroupBatch) -> Tensor:
         """Return how much each loss counts, float32 [N]; 0 for what this loss leaves out."""
-        raise NotImplementedError
+        weight_P = batch.weight_P.float()
+        return weight_P * (batch.preference_P != TIE) if self.ties == "drop" else weight_P
 
     def preference_logit(self, margin_P: Tensor) -> Tensor:
         """Return the logit of P(chosen preferred | not a tie), antisymmetric in the margin, [P]."""
@@ -82,12 +106,6 @@ def expected_over_preference(
 ) -> Tensor:
     """Return q * (value if chosen was preferred) + (1-q) * (value if rejected was), [P]."""
     return preference_P * chosen_P + (1 - preference_P) * rejected_P
-
-
-def comparison_weights(batch: GroupBatch, ties: str) -> Tensor:
-    """Return weight_P as float32, with 0 for ties under the policy `drop`."""
-    weight_P = batch.weight_P.float()
-    return weight_P * (batch.preference_P != TIE) if ties == "drop" else weight_P
 
 
 def group_sum(value_N: Tensor, group_N: Tensor, num_groups: int) -> Tensor:
@@ -139,8 +157,3 @@ def check_number(
         return float(value)
     lower = f"[{at_least:g}" if at_least > above else f"({above:g}"
     raise ConfigError(f"{name} must be in {lower}, {below:g}), got {value!r}; {remedy}")
-
-
-def check_centering(value: float) -> float:
-    """Return the weight of the centring penalty, at least 0."""
-    return check_number("centering", value, at_least=0, remedy="0 turns it off, 0.01 is usual")

@@ -18,17 +18,11 @@ from torch.nn.functional import logsigmoid
 
 from rmx.errors import ConfigError
 from rmx.losses.base import (
-    NO_TIE_TERM,
     Loss,
     TiePolicy,
     at_least_float32,
-    centering_penalty,
-    check_centering,
     check_number,
-    comparison_weights,
     expected_over_preference,
-    paired_rewards,
-    resolve_ties,
 )
 from rmx.types import GroupBatch
 
@@ -139,23 +133,16 @@ class BradleyTerry(Loss):
         label_smoothing: float = 0.0,
         noise_rate: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.ties = resolve_ties(ties, allowed=("soft", "drop"), because=NO_TIE_TERM)
-        self.centering = check_centering(centering)
+        super().__init__(ties=ties, centering=centering)
         self.label_smoothing, self.noise_rate = check_label_noise(label_smoothing, noise_rate)
 
-    def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
-        chosen_P, rejected_P = paired_rewards(reward_C, batch)
-        loss_P = bradley_terry(
-            chosen_P - rejected_P,
+    def comparison_loss(self, margin_P: Tensor, batch: GroupBatch) -> Tensor:
+        return bradley_terry(
+            margin_P,
             batch.preference_P,
             label_smoothing=self.label_smoothing,
             noise_rate=self.noise_rate,
         )
-        return loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
-
-    def weights(self, batch: GroupBatch) -> Tensor:
-        return comparison_weights(batch, self.ties)
 
 
 class MarginBradleyTerry(Loss):
@@ -173,24 +160,17 @@ class MarginBradleyTerry(Loss):
     def __init__(
         self, *, ties: TiePolicy = "auto", centering: float = 0.0, margin_scale: float = 1.0
     ) -> None:
-        super().__init__()
-        self.ties = resolve_ties(ties, allowed=("soft", "drop"), because=NO_TIE_TERM)
-        self.centering = check_centering(centering)
+        super().__init__(ties=ties, centering=centering)
         self.margin_scale = check_number(
             "margin_scale", margin_scale, at_least=0, remedy="1 or 3 is usual, 0 is loss=bt"
         )
 
-    def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
-        chosen_P, rejected_P = paired_rewards(reward_C, batch)
+    def comparison_loss(self, margin_P: Tensor, batch: GroupBatch) -> Tensor:
         required_P = self.margin_scale * batch.strength_P.nan_to_num(nan=0.0)
-        loss_P = margin_bradley_terry(chosen_P - rejected_P, required_P, batch.preference_P)
-        return loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
-
-    def weights(self, batch: GroupBatch) -> Tensor:
-        return comparison_weights(batch, self.ties)
+        return margin_bradley_terry(margin_P, required_P, batch.preference_P)
 
 
-class ScaledBradleyTerry(Loss):
+class ScaledBradleyTerry(BradleyTerry):
     """Bradley-Terry times the preference's strength: strength * -log sigmoid(margin).
 
     A reweighting of comparisons, so each one's optimum stays sigmoid(margin) = p as long as
@@ -206,29 +186,5 @@ class ScaledBradleyTerry(Loss):
     Reference: Wang et al. (2024), HelpSteer2-Preference, https://arxiv.org/abs/2410.01257
     """
 
-    def __init__(
-        self,
-        *,
-        ties: TiePolicy = "auto",
-        centering: float = 0.0,
-        label_smoothing: float = 0.0,
-        noise_rate: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.ties = resolve_ties(ties, allowed=("soft", "drop"), because=NO_TIE_TERM)
-        self.centering = check_centering(centering)
-        self.label_smoothing, self.noise_rate = check_label_noise(label_smoothing, noise_rate)
-
-    def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
-        chosen_P, rejected_P = paired_rewards(reward_C, batch)
-        loss_P = bradley_terry(
-            chosen_P - rejected_P,
-            batch.preference_P,
-            label_smoothing=self.label_smoothing,
-            noise_rate=self.noise_rate,
-        )
-        loss_P = batch.strength_P.nan_to_num(nan=1.0) * loss_P
-        return loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
-
-    def weights(self, batch: GroupBatch) -> Tensor:
-        return comparison_weights(batch, self.ties)
+    def comparison_loss(self, margin_P: Tensor, batch: GroupBatch) -> Tensor:
+        return batch.strength_P.nan_to_num(nan=1.0) * super().comparison_loss(margin_P, batch)

@@ -19,16 +19,10 @@ from torch.nn.functional import logsigmoid, softplus
 from rmx.errors import ConfigError
 from rmx.losses.base import (
     LEARNS_TIES,
-    NO_TIE_TERM,
     Loss,
     TiePolicy,
     at_least_float32,
-    centering_penalty,
-    check_centering,
-    comparison_weights,
     expected_over_preference,
-    paired_rewards,
-    resolve_ties,
 )
 from rmx.losses.bt import bradley_terry
 from rmx.losses.ties import check_tie_rate, inverse_softplus, rao_kupper_log_probs, rao_kupper_logit
@@ -122,18 +116,15 @@ class Ordinal(Loss):
         num_levels: int = 5,
         initial_tie_rate: float = 0.1,
     ) -> None:
-        super().__init__()
         if num_levels not in (2, 3, 5, 7):
             raise ConfigError(
                 f"num_levels must be 2, 3, 5 or 7, got {num_levels!r}; "
                 "5 is a tie and two grades a side"
             )
-        allowed, because = (
-            (("soft", "drop"), NO_TIE_TERM) if num_levels == 2 else (("model",), LEARNS_TIES)
-        )
-        self.ties = resolve_ties(ties, allowed=allowed, because=because)
-        self.centering = check_centering(centering)
         self.has_ties = num_levels > 2
+        if self.has_ties:  # the base class checks `ties` against these
+            self.tie_policies, self.because = ("model",), LEARNS_TIES
+        super().__init__(ties=ties, centering=centering)
         if self.has_ties:
             cuts = initial_cut_points((num_levels - 1) // 2, initial_tie_rate)
             steps = [cut - lower for lower, cut in pairwise([0.0, *cuts])]
@@ -143,18 +134,10 @@ class Ordinal(Loss):
         """Return the positive cut-points in increasing order, [S]; with 2 levels there are none."""
         return softplus(at_least_float32(self.raw_step_S)).cumsum(0)
 
-    def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
-        chosen_P, rejected_P = paired_rewards(reward_C, batch)
-        margin_P = chosen_P - rejected_P
-        loss_P = (
-            ordinal(margin_P, batch.preference_P, batch.strength_P, self.cut_points())
-            if self.has_ties
-            else bradley_terry(margin_P, batch.preference_P)
-        )
-        return loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
-
-    def weights(self, batch: GroupBatch) -> Tensor:
-        return comparison_weights(batch, self.ties)
+    def comparison_loss(self, margin_P: Tensor, batch: GroupBatch) -> Tensor:
+        if not self.has_ties:
+            return bradley_terry(margin_P, batch.preference_P)
+        return ordinal(margin_P, batch.preference_P, batch.strength_P, self.cut_points())
 
     def preference_logit(self, margin_P: Tensor) -> Tensor:
         """Return log P(above the middle) - log P(below it), [P]."""

@@ -10,19 +10,14 @@ import torch
 from torch import Tensor
 
 from rmx.losses.base import (
-    NO_TIE_TERM,
     Loss,
-    TiePolicy,
     at_least_float32,
     centering_penalty,
-    check_centering,
-    comparison_weights,
     group_mean,
     group_sum,
     paired_rewards,
-    resolve_ties,
 )
-from rmx.losses.bt import bradley_terry, check_label_noise
+from rmx.losses.bt import BradleyTerry
 from rmx.types import GroupBatch
 
 
@@ -62,11 +57,6 @@ class PlackettLuce(Loss):
             comparisons.
     """
 
-    def __init__(self, *, ties: TiePolicy = "auto", centering: float = 0.0) -> None:
-        super().__init__()
-        self.ties = resolve_ties(ties, allowed=("soft", "drop"), because=NO_TIE_TERM)
-        self.centering = check_centering(centering)
-
     def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
         loss_G = plackett_luce(reward_C, batch.rank_C, batch.group_C, batch.num_groups)
         penalty_P = centering_penalty(*paired_rewards(reward_C, batch), self.centering)
@@ -84,7 +74,7 @@ class PlackettLuce(Loss):
         return ((num_weighted_G > 0) & (num_left_out_G == 0)).float()
 
 
-class KWise(Loss):
+class KWise(BradleyTerry):
     """Mean of the Bradley-Terry losses over all comparisons of a prompt (InstructGPT).
 
     All K(K-1)/2 comparisons of a prompt are one element of the batch. Spread over batches they
@@ -99,30 +89,9 @@ class KWise(Loss):
     Reference: Ouyang et al. (2022), section 3.5, https://arxiv.org/abs/2203.02155
     """
 
-    def __init__(
-        self,
-        *,
-        ties: TiePolicy = "auto",
-        centering: float = 0.0,
-        label_smoothing: float = 0.0,
-        noise_rate: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.ties = resolve_ties(ties, allowed=("soft", "drop"), because=NO_TIE_TERM)
-        self.centering = check_centering(centering)
-        self.label_smoothing, self.noise_rate = check_label_noise(label_smoothing, noise_rate)
-
     def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
-        chosen_P, rejected_P = paired_rewards(reward_C, batch)
-        loss_P = bradley_terry(
-            chosen_P - rejected_P,
-            batch.preference_P,
-            label_smoothing=self.label_smoothing,
-            noise_rate=self.noise_rate,
-        )
-        loss_P = loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
-        return group_mean(loss_P, comparison_weights(batch, self.ties), batch)
+        return group_mean(super().forward(reward_C, batch), super().weights(batch), batch)
 
     def weights(self, batch: GroupBatch) -> Tensor:
-        weight_P = comparison_weights(batch, self.ties)
+        weight_P = super().weights(batch)
         return (group_sum(weight_P, batch.group_P, batch.num_groups) > 0).float()

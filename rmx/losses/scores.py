@@ -10,17 +10,13 @@ from __future__ import annotations
 from torch import Tensor
 
 from rmx.losses.base import (
-    NO_TIE_TERM,
     Loss,
     TiePolicy,
     at_least_float32,
     centering_penalty,
-    check_centering,
     check_number,
-    comparison_weights,
     expected_over_preference,
     paired_rewards,
-    resolve_ties,
 )
 from rmx.types import GroupBatch
 
@@ -97,18 +93,10 @@ class ScoreMSE(Loss):
             own targets, whose sum is 1.
     """
 
-    def __init__(self, *, ties: TiePolicy = "auto", centering: float = 0.0) -> None:
-        super().__init__()
-        self.ties = resolve_ties(ties, allowed=("soft", "drop"), because=NO_TIE_TERM)
-        self.centering = check_centering(centering)
-
     def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
         chosen_P, rejected_P = paired_rewards(reward_C, batch)
         loss_P = score_mse(chosen_P, rejected_P, batch.preference_P)
         return loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
-
-    def weights(self, batch: GroupBatch) -> Tensor:
-        return comparison_weights(batch, self.ties)
 
 
 class Brier(Loss):
@@ -119,18 +107,8 @@ class Brier(Loss):
         centering: weight of (reward_chosen + reward_rejected)², >= 0.
     """
 
-    def __init__(self, *, ties: TiePolicy = "auto", centering: float = 0.0) -> None:
-        super().__init__()
-        self.ties = resolve_ties(ties, allowed=("soft", "drop"), because=NO_TIE_TERM)
-        self.centering = check_centering(centering)
-
-    def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
-        chosen_P, rejected_P = paired_rewards(reward_C, batch)
-        loss_P = brier(chosen_P - rejected_P, batch.preference_P)
-        return loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
-
-    def weights(self, batch: GroupBatch) -> Tensor:
-        return comparison_weights(batch, self.ties)
+    def comparison_loss(self, margin_P: Tensor, batch: GroupBatch) -> Tensor:
+        return brier(margin_P, batch.preference_P)
 
 
 class Hinge(Loss):
@@ -145,18 +123,10 @@ class Hinge(Loss):
     def __init__(
         self, *, ties: TiePolicy = "auto", centering: float = 0.0, target_margin: float = 1.0
     ) -> None:
-        super().__init__()
-        self.ties = resolve_ties(ties, allowed=("soft", "drop"), because=NO_TIE_TERM)
-        self.centering = check_centering(centering)
+        super().__init__(ties=ties, centering=centering)
         self.target_margin = check_number(
             "target_margin", target_margin, above=0, remedy="1 is usual"
         )
 
-    def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
-        chosen_P, rejected_P = paired_rewards(reward_C, batch)
-        margin_P = chosen_P - rejected_P
-        loss_P = hinge(margin_P, batch.preference_P, target_margin=self.target_margin)
-        return loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
-
-    def weights(self, batch: GroupBatch) -> Tensor:
-        return comparison_weights(batch, self.ties)
+    def comparison_loss(self, margin_P: Tensor, batch: GroupBatch) -> Tensor:
+        return hinge(margin_P, batch.preference_P, target_margin=self.target_margin)

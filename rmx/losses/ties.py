@@ -22,13 +22,8 @@ from rmx.losses.base import (
     Loss,
     TiePolicy,
     at_least_float32,
-    centering_penalty,
-    check_centering,
     check_number,
-    comparison_weights,
     expected_over_preference,
-    paired_rewards,
-    resolve_ties,
 )
 from rmx.types import TIE, GroupBatch
 
@@ -119,12 +114,13 @@ class RaoKupper(Loss):
         initial_tie_rate: probability of a tie at margin 0 to start from, in (0, 1).
     """
 
+    tie_policies = ("model",)
+    because = LEARNS_TIES
+
     def __init__(
         self, *, ties: TiePolicy = "auto", centering: float = 0.0, initial_tie_rate: float = 0.1
     ) -> None:
-        super().__init__()
-        self.ties = resolve_ties(ties, allowed=("model",), because=LEARNS_TIES)
-        self.centering = check_centering(centering)
+        super().__init__(ties=ties, centering=centering)
         # tanh(eta / 2) is the tie rate at margin 0
         eta = 2 * math.atanh(check_tie_rate(initial_tie_rate))
         # one element, not a scalar: FSDP2 can't shard a tensor without axes
@@ -134,14 +130,8 @@ class RaoKupper(Loss):
         """Return the threshold softplus(rho) > 0, [1]."""
         return softplus(at_least_float32(self.rho))
 
-    def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
-        chosen_P, rejected_P = paired_rewards(reward_C, batch)
-        log_prob_P3 = rao_kupper_log_probs(chosen_P - rejected_P, self.eta())
-        loss_P = outcome_cross_entropy(log_prob_P3, batch.preference_P)
-        return loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
-
-    def weights(self, batch: GroupBatch) -> Tensor:
-        return comparison_weights(batch, self.ties)
+    def comparison_loss(self, margin_P: Tensor, batch: GroupBatch) -> Tensor:
+        return outcome_cross_entropy(self.outcome_log_probs(margin_P), batch.preference_P)
 
     def preference_logit(self, margin_P: Tensor) -> Tensor:
         return rao_kupper_logit(margin_P, self.eta())
@@ -164,12 +154,13 @@ class Davidson(Loss):
         initial_tie_rate: probability of a tie at margin 0 to start from, in (0, 1).
     """
 
+    tie_policies = ("model",)
+    because = LEARNS_TIES
+
     def __init__(
         self, *, ties: TiePolicy = "auto", centering: float = 0.0, initial_tie_rate: float = 0.1
     ) -> None:
-        super().__init__()
-        self.ties = resolve_ties(ties, allowed=("model",), because=LEARNS_TIES)
-        self.centering = check_centering(centering)
+        super().__init__(ties=ties, centering=centering)
         tie_rate = check_tie_rate(initial_tie_rate)
         # nu / (2 + nu) is the tie rate at margin 0; one element for FSDP2, as in RaoKupper
         self.log_nu = nn.Parameter(torch.tensor([math.log(2 * tie_rate / (1 - tie_rate))]))
@@ -178,14 +169,8 @@ class Davidson(Loss):
         """Return the tie propensity exp(log_nu) > 0, [1]."""
         return at_least_float32(self.log_nu).exp()
 
-    def forward(self, reward_C: Tensor, batch: GroupBatch) -> Tensor:
-        chosen_P, rejected_P = paired_rewards(reward_C, batch)
-        log_prob_P3 = davidson_log_probs(chosen_P - rejected_P, self.nu())
-        loss_P = outcome_cross_entropy(log_prob_P3, batch.preference_P)
-        return loss_P + centering_penalty(chosen_P, rejected_P, self.centering)
-
-    def weights(self, batch: GroupBatch) -> Tensor:
-        return comparison_weights(batch, self.ties)
+    def comparison_loss(self, margin_P: Tensor, batch: GroupBatch) -> Tensor:
+        return outcome_cross_entropy(self.outcome_log_probs(margin_P), batch.preference_P)
 
     def outcome_log_probs(self, margin_P: Tensor) -> Tensor:
         return davidson_log_probs(margin_P, self.nu())

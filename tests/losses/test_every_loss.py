@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 import rmx.losses
+from rmx.config.signatures import signature_of
 from rmx.errors import ConfigError
 from rmx.losses import (
     BradleyTerry,
@@ -254,6 +255,15 @@ def test_config_builds_its_loss_and_only_says_what_the_class_takes(path):
     assert set(options) <= set(inspect.signature(loss_class).parameters)
     loss = loss_class(**{str(key): value for key, value in options.items()})
     assert loss.ties in ("soft", "model")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_checks_read_the_same_options_from_source_as_the_class_takes(path):
+    target = OmegaConf.create({"loss": OmegaConf.load(path)}).loss["_target_"]
+    read = signature_of(target)
+    assert not read.takes_any
+    assert set(read.parameters) == set(inspect.signature(get_class(target)).parameters)
+    assert {"ties", "centering"} <= set(read.parameters)
 
 
 def test_every_promised_loss_has_a_config():
