@@ -40,6 +40,10 @@ def resumed_overrides(overrides: Sequence[str], *, output_dir: str) -> list[str]
     saved = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
     if not isinstance(saved, list) or not all(isinstance(o, str) for o in saved):
         raise CheckpointError(f"{folder / OVERRIDES} must be a list of overrides; restore the file")
+    if hydra := [o for o in saved if override_key(o).startswith("hydra")]:
+        raise CheckpointError(  # they could name code to run
+            f"{folder / OVERRIDES} must hold settings of the run alone, got {hydra[0]!r}; remove it"
+        )
     given["resume"] = f"resume={_quoted(folder)}"
     given["hydra.run.dir"] = f"hydra.run.dir={_quoted(folder)}"
     given["hydra.mode"] = "hydra.mode=RUN"  # one run, though it may have started in a sweep

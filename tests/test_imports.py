@@ -19,7 +19,7 @@ ROWS = [
     {"checkpoint", "loggers", "resuming", "sweeping", "cli_help"},
     {"module", "report"},
     {"callbacks", "sweep_table"},
-    {"assembly"},
+    {"assembly", "record"},
     {"results"},
     {"cli"},
     {"train"},

@@ -78,3 +78,12 @@ def test_what_cannot_be_resumed_is_told(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError, match=message):
         resumed_overrides([f"resume={resume or '.'}"], output_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "override", ["+hydra.callbacks.x._target_=os.system", "++hydra.sweeper._target_=os.system"]
+)
+def test_a_run_folder_cannot_name_code_to_run(tmp_path: Path, override: str) -> None:
+    folder = make_run(tmp_path / "runs" / "a", ["loss=mse", override])
+    with pytest.raises(CheckpointError, match="settings of the run alone"):
+        resumed_overrides([f"resume={folder}"], output_dir="unused")

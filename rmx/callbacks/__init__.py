@@ -6,7 +6,7 @@ from rmx.callbacks.keep_checkpoints import KeepCheckpoints
 from rmx.callbacks.last_validation import LastValidation
 from rmx.callbacks.overfit_monitor import OverfitMonitor
 from rmx.callbacks.progress import Progress
-from rmx.callbacks.stop_on_signal import Interrupted, StopOnSignal
+from rmx.callbacks.stop_on_signal import Interrupted, StopOnSignal, ending_in_order
 
 __all__ = [
     "EarlyStopping",
@@ -17,4 +17,5 @@ __all__ = [
     "OverfitMonitor",
     "Progress",
     "StopOnSignal",
+    "ending_in_order",
 ]

@@ -24,7 +24,8 @@ class EarlyStopping(LightningEarlyStopping):
                 f"patience counts validations without gain, at least 1, got {patience}"
             )
         mode = "max" if monitor.endswith("accuracy") else "min"
-        super().__init__(monitor=monitor, patience=patience, mode=mode)
+        # Not strict: a validation whose rewards are NaN has no such metric, and is no gain.
+        super().__init__(monitor=monitor, patience=patience, mode=mode, strict=False)
 
     def state_dict(self) -> dict[str, Any]:
         return {

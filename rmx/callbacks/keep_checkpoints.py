@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,8 @@ class KeepCheckpoints(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, RewardModule)
         self._remove_leftovers()
-        if self.resume and (checkpoint := self.load_newest()) is not None:
-            self._restore(checkpoint, trainer, pl_module)
+        if self.resume:
+            self._restore(self.load_newest(), trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         step = _num_steps_done(trainer)
@@ -125,24 +126,40 @@ class KeepCheckpoints(Callback):
             shutil.rmtree(target)
         trainer.strategy.barrier("checkpoint in place")
 
-    def load_newest(self) -> Checkpoint | None:
-        """Return the newest intact checkpoint, saying which damaged ones were passed over."""
+    def load_newest(self) -> Checkpoint:
+        """Return the newest intact checkpoint, saying which damaged ones were passed over.
+
+        Raises:
+            CheckpointError: none is intact.
+        """
         path, problems = newest_intact(self.folder)
+        if path is None:
+            first = f" ({problems[0]})" if problems else ""
+            raise CheckpointError(
+                f"{self.folder} holds no intact checkpoint{first}; start a run of its own without "
+                "resume="
+            )
         for problem in problems:
-            rank_zero_warn(f"{problem}; falling back to {path.name if path else 'the beginning'}")
-        return None if path is None else read_checkpoint(path)
+            rank_zero_warn(f"{problem}; falling back to {path.name}")
+        return read_checkpoint(path)
 
     def load_best(self, module: RewardModule) -> int:
         """Load the best checkpoint's weights and return its step.
 
+        Where it is damaged, the newest intact one takes its place, saying so.
+
         Raises:
-            CheckpointError: when no step was saved as the best one.
+            CheckpointError: when no step was saved as the best one, or none is intact.
         """
         if self.best_step is None:
             raise CheckpointError(
                 f"{self.folder} holds no best checkpoint: no validation was completed"
             )
-        best = read_checkpoint(checkpoint_path(self.folder, self.best_step), weights_only=True)
+        try:
+            best = read_checkpoint(checkpoint_path(self.folder, self.best_step), weights_only=True)
+        except CheckpointError as error:
+            rank_zero_warn(f"the best checkpoint can't be used: {error}")
+            best = self.load_newest()
         load_trained(module.model, module.loss, best.weights)
         return best.step
 
@@ -152,16 +169,22 @@ class KeepCheckpoints(Callback):
         moments = {k: v for k, v in checkpoint.optimizer.items() if k not in metrics}
         load_optimizer(trainer.optimizers[0], moments)
         _load_metric_tensors(module.train_metrics, metrics, trainer)
-        progress = checkpoint.progress
-        for callback in trainer.callbacks:  # type: ignore
-            if callback.state_key in progress["callbacks"]:
-                callback.load_state_dict(progress["callbacks"][callback.state_key])
-        module.num_skipped = progress["num_skipped"]
-        module.num_skipped_in_a_row = progress["num_skipped_in_a_row"]
+        self.restore_progress(checkpoint, trainer.callbacks, module)  # type: ignore
         self.saved_step = checkpoint.step
         trainer.datamodule.start_step = checkpoint.step  # type: ignore
         fast_forward(trainer, checkpoint.step)
         rank_zero_only(print)(f"resuming after step {checkpoint.step}")
+
+    def restore_progress(
+        self, checkpoint: Checkpoint, callbacks: Sequence[Callback], module: RewardModule
+    ) -> None:
+        """Set the callbacks' states and the module's counters to what the checkpoint says."""
+        progress = checkpoint.progress
+        for callback in callbacks:
+            if callback.state_key in progress["callbacks"]:
+                callback.load_state_dict(progress["callbacks"][callback.state_key])
+        module.num_skipped = progress["num_skipped"]
+        module.num_skipped_in_a_row = progress["num_skipped_in_a_row"]
 
     def _progress(self, trainer: Trainer, module: RewardModule, step: int) -> dict[str, Any]:
         callbacks = {c.state_key: c.state_dict() for c in trainer.callbacks}  # type: ignore

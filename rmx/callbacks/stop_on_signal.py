@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -19,8 +21,24 @@ class Interrupted(RmxError):
     """A run that a signal ended in order; its exit code is the shell's for that signal."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name}; everything is saved")
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
         self.exit_code = 128 + signum
+
+
+def end_now(signum: int, frame: FrameType | None) -> None:
+    """Raise Interrupted, as a signal's handler."""
+    raise Interrupted(signum)
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C raise Interrupted, so that what must be closed is closed."""
+    previous = {signum: signal.signal(signum, end_now) for signum in CAUGHT}
+    try:
+        yield
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
 
 
 class StopOnSignal(Callback):
@@ -33,20 +51,16 @@ class StopOnSignal(Callback):
     def __init__(self, checkpoints: KeepCheckpoints) -> None:
         self.checkpoints = checkpoints
         self.received = 0
-        self._previous: dict[int, Any] = {}
 
-    # Lightning sets its own handlers after on_fit_start, so the run's are set here.
+    # Lightning sets handlers of its own when it starts, and takes ours away again at its end.
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._previous = {signum: signal.signal(signum, self._note) for signum in CAUGHT}
+        for signum in CAUGHT:
+            signal.signal(signum, self._note)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "validate":
-            self._previous = {signum: signal.signal(signum, self._end) for signum in CAUGHT}
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        for signum, handler in self._previous.items():
-            signal.signal(signum, handler)
-        self._previous = {}
+            for signum in CAUGHT:
+                signal.signal(signum, end_now)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         if not is_validation_due(trainer):
@@ -58,14 +72,11 @@ class StopOnSignal(Callback):
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self.received and signum == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise Interrupted(signum)
         self.received = signum
         rank_zero_only(print)(
             f"{signal.Signals(signum).name}: stopping after this step; Ctrl-C again to stop at once"
         )
-
-    def _end(self, signum: int, frame: FrameType | None) -> None:
-        raise Interrupted(signum)
 
     def _stop_if_asked(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # A signal may reach one rank only; all must stop at the same step.

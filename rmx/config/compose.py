@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import hydra
@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -53,6 +53,7 @@ def compose_checked(overrides: Sequence[str], *, config_name: str) -> DictConfig
             cfg = hydra.compose(config_name, list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         raise explain(error, overrides, config_name) from error
+    _refuse_foreign_targets(OmegaConf.to_container(cfg.hydra, resolve=False))
     try:
         check_config(cfg, SCHEMAS[config_name])
     except SettingError as error:
@@ -75,6 +76,19 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
         except HydraException as error:
             raise ConfigError(_misread(override)) from error
     return parsed
+
+
+def _refuse_foreign_targets(node: object, key: str = "hydra") -> None:
+    """Refuse a plugin of Hydra's node that is neither Hydra's nor ours: Hydra would run it."""
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(node, Mapping):
+        items = node.items()
+    elif isinstance(node, list):
+        items = enumerate(node)
+    for name, value in items:
+        if name == "_target_" and not str(value).startswith(("hydra._internal.", "rmx.")):
+            raise ConfigError(f"{key}._target_={value}: only Hydra's own and rmx's can run")
+        _refuse_foreign_targets(value, f"{key}.{name}")
 
 
 def _misread(override: str) -> str:

@@ -18,11 +18,6 @@ class SpilloverGap:
     low: float
     high: float
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval lies on one side of 0."""
-        return self.low > 0 or self.high < 0
-
 
 def spillover_gap(val: Mapping[str, Any], spillover: Mapping[str, Any]) -> SpilloverGap:
     """Return validation - spillover accuracy; NaN where either has no comparison.

@@ -37,6 +37,18 @@ def wait_for(pattern: str, folder: Path, process: subprocess.Popen) -> None:
         time.sleep(0.02)
 
 
+def newest_step(run_dir: Path) -> int:
+    return int(list_checkpoints(run_dir / "checkpoints")[0].name.removeprefix("step-"))
+
+
+def wait_for_a_step_after(step: int, run_dir: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while newest_step(run_dir) <= step:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_a_run_leaves_its_folder_and_says_where(train):
     done = train("display=percent", "logger=csv")
     assert done.code == 0, done.err
@@ -107,8 +119,8 @@ def test_a_signal_ends_a_run_in_order(train_command, tmp_path, signum, code):
 def test_ten_kills_at_random_moments_leave_the_result_unchanged(train, train_command, tmp_path):
     # Dropout, accumulation and two worker processes: all that a resumed run could get wrong.
     options = (
-        "max_steps=300",
-        "epochs=50",
+        "max_steps=400",
+        "epochs=70",
         "val_every=33",
         "patience=100",
         "head.dropout=0.2",
@@ -123,19 +135,26 @@ def test_ten_kills_at_random_moments_leave_the_result_unchanged(train, train_com
     process = start(train_command(*options, output="killed"))
     wait_for("runs/*/checkpoints/step-*", output, process)  # without one, nothing can be resumed
     (run_dir,) = (output / "runs").iterdir()
-    for _ in range(10):
-        time.sleep(moments.uniform(0, 8))  # starting takes about five seconds of them
+    steps = []
+    for kill in range(10):
+        if kill % 3 == 2:  # while it starts and reads its checkpoint
+            time.sleep(moments.uniform(0, 6))
+        else:  # while it trains, validates or saves
+            wait_for_a_step_after(steps[-1] if steps else 0, run_dir, process)
+            time.sleep(moments.uniform(0, 0.7))
         assert process.poll() is None, "killed too late to show anything"
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        steps.append(newest_step(run_dir))
         process = start([sys.executable, "-m", "rmx.train", f"resume={run_dir}"])
+    assert len(set(steps)) >= 6, steps
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 0, out
     expected, found = (
         read_checkpoint(list_checkpoints(folder / "checkpoints")[0])
         for folder in (whole.run_dir, run_dir)
     )
-    assert expected.step == found.step == 300
+    assert expected.step == found.step == 400
     for key, value in expected.weights.items():
         assert torch.equal(value, found.weights[key]), key
     for key, value in expected.optimizer.items():

@@ -44,9 +44,9 @@ def fault(*overrides: str) -> str:
         ("callbacks.mine=3", "callbacks.mine=3: must be a component"),
         ("~loss", "loss: it has no _target_; choose a component by name, loss=NAME"),
         ("~seed", "seed: can't be removed; set it instead"),
-        ("epochs=abc", "epochs=abc: must be an int"),
-        ("epochs=1.5", "epochs=1.5: must be an int"),
-        ("epochs=0", "epochs=0: must be at least 1"),
+        ("epochs=abc", "epochs=abc: must be a float"),
+        ("epochs=0", "epochs=0.0: must be above 0"),
+        ("max_steps=1.5", "max_steps=1.5: must be an int"),
         ("seed=null", "seed=null: must be an int"),
         ("split.val=1", "split.val=1.0: must be below 1"),
         ("split.spillover=coding", "split.spillover=coding: must be a list"),
@@ -110,8 +110,8 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             {"defaults": [{"override /loss": "btt"}]},
             "conf/experiment/mine.yaml: loss=btt: no such choice; did you mean 'bt'?",
         ),
-        ({"epochs": "abc"}, "conf/experiment/mine.yaml: epochs: must be an int"),
-        ({"epochs": 0}, "conf/experiment/mine.yaml: epochs=0: must be at least 1"),
+        ({"epochs": "abc"}, "conf/experiment/mine.yaml: epochs: must be a float"),
+        ({"epochs": 0}, "conf/experiment/mine.yaml: epochs=0.0: must be above 0"),
         (
             {"optim": {"lrr": 3}},
             "conf/experiment/mine.yaml: optim.lrr=3: rmx.optim.AdamW takes no 'lrr'",
@@ -145,3 +145,8 @@ def test_composing_within_a_command_leaves_its_hydra_alone() -> None:
     before = GlobalHydra.instance().hydra
     compose_run(["seed=1"])
     assert GlobalHydra.instance().hydra is before
+
+
+def test_hydra_runs_no_plugin_from_elsewhere() -> None:
+    with pytest.raises(ConfigError, match=r"hydra\.callbacks\.x\._target_=pathlib\.Path\.touch"):
+        compose_run(["+hydra.callbacks.x._target_=pathlib.Path.touch"])

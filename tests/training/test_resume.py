@@ -81,6 +81,34 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tiny_run, tmp_path: P
     assert_equal(whole.weights, resumed.weights)
 
 
+def test_a_damaged_best_checkpoint_gives_way_to_the_newest_saying_so(tiny_run, tmp_path: Path):
+    run = tiny_run(every=1).fit()
+    assert run.checkpoints.best_step is not None
+    best = tmp_path / "checkpoints" / f"step-{run.checkpoints.best_step:06d}"
+    (best / "weights.safetensors").write_bytes(b"")
+    expected = 10 if run.checkpoints.best_step != 10 else 9
+    with pytest.warns(UserWarning, match="the best checkpoint can't be used"):
+        assert run.checkpoints.load_best(run.module) == expected
+
+
+def test_resuming_without_an_intact_checkpoint_is_refused(tiny_run, tmp_path: Path):
+    (tmp_path / "checkpoints" / "step-000001").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match=r"no intact checkpoint.*no readable manifest"):
+        tiny_run(resume=True).fit()
+
+
+def test_a_kill_between_a_checkpoints_files_leaves_the_one_before(tiny_run, tmp_path: Path):
+    with pytest.raises(ConnectionError):
+        tiny_run(every=1, callbacks=(StopAfter(3),)).fit()
+    partial = tmp_path / "checkpoints" / ".step-000004.partial"
+    partial.mkdir()
+    (partial / "weights.safetensors").write_bytes(b"half")
+    resumed = tiny_run(every=1, resume=True)
+    assert resumed.checkpoints.load_newest().step == 3
+    resumed.fit()
+    assert not partial.exists()
+
+
 def test_a_checkpoint_of_another_model_is_refused(tiny_run, tmp_path: Path):
     tiny_run(max_steps=4).fit()
     other = tiny_run(resume=True, loss=RaoKupper())

@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from rmx.callbacks import Interrupted
+from rmx.callbacks import Interrupted, ending_in_order
 from rmx.checkpoint import list_checkpoints
 
 
@@ -51,3 +51,24 @@ def test_a_signal_saves_and_the_resumed_run_equals_the_whole(
     whole = tiny_run(tmp_path / "whole", max_steps=6).fit()
     for key, value in whole.weights.items():
         assert torch.equal(value, resumed.weights[key]), key
+
+
+def test_a_second_ctrl_c_ends_the_run_within_the_step(tiny_run, tmp_path):
+    class Twice(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if batch_idx == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted) as caught:
+        tiny_run(every=1, callbacks=(Twice(),)).fit()
+    assert caught.value.exit_code == 130
+    assert list_checkpoints(tmp_path / "checkpoints")[0].name == "step-000002"
+
+
+def test_outside_of_training_a_signal_ends_in_order_and_its_handlers_go():
+    before = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+    with pytest.raises(Interrupted) as caught, ending_in_order():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.exit_code == 143
+    assert [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)] == before
