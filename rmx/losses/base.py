@@ -120,6 +120,12 @@ def group_mean(value_P: Tensor, weight_P: Tensor, batch: GroupBatch) -> Tensor:
     return total_G / torch.where(weight_G > 0, weight_G, 1)
 
 
+def group_weights(weight_P: Tensor, batch: GroupBatch) -> Tensor:
+    """Return the mean weight of each group's comparisons that have any, [G]; 0 where none has."""
+    num_weighted_G = group_sum((weight_P > 0).to(weight_P), batch.group_P, batch.num_groups)
+    return group_sum(weight_P, batch.group_P, batch.num_groups) / num_weighted_G.clamp(min=1)
+
+
 def resolve_ties(ties: str, *, allowed: tuple[str, ...], because: str) -> str:
     """Return the policy to follow; `auto` is the first of those allowed.
 

@@ -1,7 +1,8 @@
 """Losses over a whole prompt at once: Plackett-Luce on its ranking, the mean of its comparisons.
 
-Shape letters: G groups (prompts), C completions, P comparisons. Both return one loss a group, and a
-group counts 1 however many completions it has.
+Shape letters: G groups (prompts), C completions, P comparisons. Both return one loss a group. A
+group counts as the mean of its comparisons' weights, so 1 by default however many completions it
+has. Comparisons without weight (fillers, and ties under ties=drop) do not enter that mean.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from rmx.losses.base import (
     centering_penalty,
     group_mean,
     group_sum,
+    group_weights,
     paired_rewards,
 )
 from rmx.losses.bt import BradleyTerry
@@ -49,10 +51,11 @@ def plackett_luce(reward_C: Tensor, rank_C: Tensor, group_C: Tensor, num_groups:
 class PlackettLuce(Loss):
     """Log-loss of each prompt's ranking, see `plackett_luce`.
 
-    A group without a full ranking has weight 0, and so has one whose comparisons are all fillers.
+    A group without a full ranking has weight 0, whatever its comparisons weigh.
 
     Args:
-        ties: soft (auto; tied ranks by Breslow's form) or drop (a group with a tied rank).
+        ties: soft (auto; tied ranks by Breslow's form) or drop (a group with a tied rank, or whose
+            comparisons are all ties, has weight 0).
         centering: weight of (reward_chosen + reward_rejected)², the mean over a group's
             comparisons.
     """
@@ -63,7 +66,6 @@ class PlackettLuce(Loss):
         return loss_G + group_mean(penalty_P, batch.weight_P, batch)
 
     def weights(self, batch: GroupBatch) -> Tensor:
-        num_weighted_G = group_sum((batch.weight_P > 0).float(), batch.group_P, batch.num_groups)
         is_left_out_C = batch.rank_C < 0
         if self.ties == "drop":
             is_tied_CC = (batch.group_C[:, None] == batch.group_C) & (
@@ -71,7 +73,7 @@ class PlackettLuce(Loss):
             )
             is_left_out_C = is_left_out_C | (is_tied_CC.sum(dim=-1) > 1)
         num_left_out_G = group_sum(is_left_out_C.float(), batch.group_C, batch.num_groups)
-        return ((num_weighted_G > 0) & (num_left_out_G == 0)).float()
+        return group_weights(super().weights(batch), batch) * (num_left_out_G == 0)
 
 
 class KWise(BradleyTerry):
@@ -93,5 +95,4 @@ class KWise(BradleyTerry):
         return group_mean(super().forward(reward_C, batch), super().weights(batch), batch)
 
     def weights(self, batch: GroupBatch) -> Tensor:
-        weight_P = super().weights(batch)
-        return (group_sum(weight_P, batch.group_P, batch.num_groups) > 0).float()
+        return group_weights(super().weights(batch), batch)

@@ -135,9 +135,9 @@ def test_filler_comparisons_do_not_count(name, batch):
 
 @each_loss
 def test_weights_need_no_rewards_and_follow_the_comparisons(name, batch):
-    # a group counts 1, whatever its comparisons weigh
-    expected = [1, 1, 1, 0] if name in GROUPWISE else [1, 1, 2, 1, 0.5, 0]
-    assert LOSSES[name]().weights(batch).tolist() == expected
+    # a group weighs the mean of its comparisons: (1 + 1 + 2) / 3
+    expected = [4 / 3, 1, 0.5, 0] if name in GROUPWISE else [1, 1, 2, 1, 0.5, 0]
+    assert LOSSES[name]().weights(batch).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - WITH_TIE_TERM - GROUPWISE))

@@ -7,6 +7,7 @@ import torch
 from rmx.losses import BradleyTerry, KWise, PlackettLuce, plackett_luce
 
 NO_RANK = [-1, -1, -1]
+each_groupwise = pytest.mark.parametrize("loss_class", [PlackettLuce, KWise])
 
 
 def one_group(rewards: list[float], ranks: list[int]) -> float:
@@ -58,7 +59,7 @@ def test_group_without_a_full_ranking_or_without_weight_does_not_count(make_grou
     batch = make_groups(
         [(3, pair, [0, 1, 2]), (3, pair, NO_RANK), (2, pair, [0, 1])], weights=[2.0, 1.0, 0.0]
     )
-    assert PlackettLuce().weights(batch).tolist() == [1, 0, 0]
+    assert PlackettLuce().weights(batch).tolist() == [2, 0, 0]
     assert PlackettLuce()(torch.randn(8), batch).isfinite().all()
 
 
@@ -78,7 +79,33 @@ def test_kwise_is_the_weighted_mean_of_a_groups_comparisons(make_groups):
     tie = 0.5 * math.log(10 / 7) + 0.5 * math.log(10 / 3)
     mean = (1 * math.log(4 / 3) + 3 * math.log(8 / 7) + 2 * tie) / 6
     torch.testing.assert_close(KWise()(reward_C, batch), torch.tensor([mean, math.log(2)]))
-    assert KWise().weights(batch).tolist() == [1, 1]
+
+
+@each_groupwise
+def test_group_weighs_the_mean_of_its_comparisons_without_fillers(make_groups, loss_class):
+    three = (3, [(0, 1, 1.0), (0, 2, 1.0), (1, 2, 1.0)], [0, 1, 2])
+    pair = (2, [(0, 1, 1.0)], [0, 1])
+    batch = make_groups([three, pair, pair], weights=[0.5, 1.5, 0.0, 0.25, 0.0])
+    # (0.5 + 1.5) / 2, as a third comparison of weight 0 would have no say; 0.25; nothing
+    assert loss_class().weights(batch).tolist() == [1, 0.25, 0]
+
+
+@each_groupwise
+def test_groups_of_two_weigh_what_their_comparisons_do(make_pairs, loss_class):
+    batch, reward_C = make_pairs([1.0, 0.0, 1.0], weights=[0.5, 2.0, 0.0]), torch.randn(6)
+    loss, pairwise = loss_class(), BradleyTerry()
+    assert loss.weights(batch).tolist() == pairwise.weights(batch).tolist()
+    torch.testing.assert_close(
+        loss.weights(batch) * loss(reward_C, batch),
+        pairwise.weights(batch) * pairwise(reward_C, batch),
+    )
+
+
+def test_dropped_ties_have_no_say_in_a_groups_weight(make_groups):
+    three = (3, [(0, 1, 1.0), (0, 2, 1.0), (1, 2, 0.5)], [0, 1, 1])
+    batch = make_groups([three], weights=[1.0, 2.0, 6.0])
+    assert KWise(ties="drop").weights(batch).tolist() == [1.5]
+    assert KWise(ties="soft").weights(batch).tolist() == [3]
 
 
 def test_kwise_drops_ties_from_the_mean_and_groups_of_ties_from_the_batch(make_groups):
@@ -89,7 +116,7 @@ def test_kwise_drops_ties_from_the_mean_and_groups_of_ties_from_the_batch(make_g
     assert loss.weights(batch).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("loss_class", [PlackettLuce, KWise])
+@each_groupwise
 def test_centring_is_the_mean_over_a_groups_comparisons(make_groups, loss_class):
     batch = make_groups([(3, [(0, 1, 1.0), (0, 2, 1.0)], [0, 1, 2])], weights=[1.0, 3.0])
     reward_C = torch.tensor([1.0, 2.0, 3.0])
