@@ -42,14 +42,14 @@ def test_garbling_keeps_letters_and_all_but_letters_in_place(seed):
 def test_truncation_stops_between_words_before_the_end(seed):
     cut = answers.truncate(TEXT, random.Random(seed))
     assert TEXT.startswith(cut)
-    assert 0.3 * len(TEXT) < len(cut) < 0.85 * len(TEXT)
+    assert 0.3 * len(TEXT) < len(cut) < 0.9 * len(TEXT)
     assert not TEXT[len(cut)].isalnum()
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_loop_repeats_words_up_to_about_the_length(seed):
+def test_a_loop_repeats_words_to_about_the_length(seed):
     looped = answers.loop(TEXT, random.Random(seed))
-    assert len(TEXT) - 2 <= len(looped) < 1.8 * len(TEXT)
+    assert 0.55 * len(TEXT) < len(looped) < 1.5 * len(TEXT)
     assert set(words(looped)) <= set(words(TEXT))
     assert len(set(words(looped))) <= words(looped).total() - 4
 
@@ -126,15 +126,22 @@ def holds(equation):
     return {"+": a + b, "-": a - b, "x": a * b}[operation] == int(result)
 
 
-def test_every_equation_of_a_right_solution_holds_and_one_of_a_wrong_one_fails():
+def test_right_solutions_hold_and_wrong_ones_have_one_mistake():
     rng = random.Random(0)
+    mistakes = Counter()
     for item in (next(arithmetic(rng)) for _ in range(300)):
-        for text in item.correct:
-            equations = EQUATION.findall(text)
-            assert len(equations) == 2
-            assert all(map(holds, equations))
-        for text in item.wrong:
-            assert sum(not holds(e) for e in EQUATION.findall(text)) == 1, text
+        right, wrong = (
+            [EQUATION.findall(t) for t in texts] for texts in (item.correct, item.wrong)
+        )
+        assert all(len(equations) == 2 and all(map(holds, equations)) for equations in right)
+        for equations in wrong:
+            assert equations[1][-1] != right[0][1][-1]
+            has_slip = not all(map(holds, equations))
+            has_other_operation = equations[1][1] != right[0][1][1]
+            mistakes[has_slip, has_other_operation] += 1
+    # a slip, a wrong operation, or neither: a number misread
+    assert set(mistakes) == {(True, False), (False, True), (False, False)}
+    assert min(mistakes.values()) > 150
 
 
 def test_clock_answers_are_the_start_plus_the_minutes():

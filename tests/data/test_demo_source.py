@@ -116,7 +116,7 @@ def test_longer_wins_half_the_time(groups, by_domain):
 @pytest.mark.parametrize("name", FEATURES)
 def test_no_surface_feature_separates_a_domain(name, by_domain):
     for domain, groups in by_domain.items():
-        assert greater_wins(groups, FEATURES[name]) == pytest.approx(0.5, abs=0.1), domain
+        assert greater_wins(groups, FEATURES[name]) == pytest.approx(0.5, abs=0.12), domain
 
 
 def test_no_single_word_marks_quality(by_domain):

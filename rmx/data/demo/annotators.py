@@ -16,15 +16,15 @@ from rmx.types import TIE, Comparison, PreferenceGroup
 
 TIE_BAND = 1.5  # eta; two equal completions tie with probability tanh(eta / 2) = 0.64
 UTILITY = {  # in logits
-    "correct": 10.0,
-    "wrong": 6.5,  # one thing wrong, all else right
-    "looping": 4.5,
-    "truncated": 4.5,
-    "off_topic": 2.0,
+    "correct": 12.0,
+    "wrong": 8.0,  # one thing wrong, all else right
+    "truncated": 5.0,
+    "off_topic": 5.0,
+    "looping": 2.5,
     "shuffled": 0.0,
     "garbled": 0.0,
 }
-SLIGHT, CLEAR = 3.0, 6.0  # perceived differences from which a preference is stronger
+SLIGHT, CLEAR = 4.0, 8.0  # perceived differences from which a preference is stronger
 NUM_RATERS = 3
 
 

@@ -16,8 +16,8 @@ from rmx.data.demo.items import Item
 # How often a kind is drawn beside a group's right answer.
 WEIGHTS = {
     "correct": 0.5,
-    "wrong": 2.5,
-    "looping": 0.9,
+    "wrong": 1.8,
+    "looping": 0.75,
     "truncated": 0.8,
     "off_topic": 1.0,
     "shuffled": 1.0,
@@ -59,11 +59,17 @@ def _pieces(text: str) -> list[str]:
 
 
 def truncate(text: str, rng: random.Random) -> str:
-    """Return the text up to a random word around its middle."""
+    """Return the text cut around its middle, at no end of a sentence or line."""
     pieces = _pieces(text)
     words = len(pieces) // 2 + 1
-    keep = round(rng.uniform(0.45, 0.75) * words)
-    return "".join(pieces[: 2 * max(2, keep) - 1]).rstrip(MARKS)
+    inside = [
+        number
+        for number in range(2, words)
+        if pieces[2 * number - 1] == " " and pieces[2 * number - 2][-1] not in MARKS
+    ]
+    target = rng.uniform(0.5, 0.85) * words
+    keep = min(inside or [2], key=lambda number: abs(number - target))
+    return "".join(pieces[: 2 * keep - 1])
 
 
 def loop(text: str, rng: random.Random) -> str:
@@ -72,13 +78,13 @@ def loop(text: str, rng: random.Random) -> str:
     Half of the time it recovers and ends as the text does.
     """
     pieces = _pieces(text)
-    window = 2 * rng.randint(2, 4)
+    window = 2 * rng.randint(2, 3)
     start = rng.randrange(0, max(1, len(pieces) // 3), 2)
     stuck = pieces[start : start + window]
     if len(stuck) % 2:
         stuck.append(" ")
     end = pieces[-2 * rng.randint(1, 4) - 1 :] if rng.random() < 0.5 else []
-    room = len(text) - len("".join(end))
+    room = rng.uniform(0.6, 1) * len(text) - len("".join(end))
     looped = pieces[:start] + 3 * stuck
     while len("".join(looped)) < room:
         looped += stuck

@@ -5,13 +5,14 @@ from __future__ import annotations
 import operator
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rmx.data.demo.items import Item
-from rmx.data.demo.solutions import Slip, Solution, worked_item
+from rmx.data.demo.solutions import NO_SLIP, Slip, Solution, draw_slip, worked_item
 
 NAMES = "Amara Ben Chen Dina Elif Farid Greta Hugo Ines Jonas Keiko Lena Marco Nadia Omar Priya"
 OPERATIONS = {"+": operator.add, "-": operator.sub, "x": operator.mul}
+MISTAKEN = {"+": "-", "-": "+", "x": "+", "~": "+"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Story:
     ranges: tuple[range, range, range]
 
 
-SMALL, TENS, HUNDREDS = range(2, 13), range(11, 60), range(120, 480)
+SMALL, TENS, HUNDREDS = range(2, 13), range(15, 60), range(120, 480)
 STORIES = [
     Story(
         "{name} buys {a} notebooks at {b} dollars each and pays with {c} dollars.",
@@ -72,7 +73,7 @@ STORIES = [
         "The whole way is {e2} kilometres.",
         "kilometres",
         "x+",
-        (HUNDREDS, SMALL, TENS),
+        (range(101, 190), SMALL, TENS),
     ),
     Story(
         "{name} is {a} years old, and {other} is {b} years older.",
@@ -126,12 +127,35 @@ def arithmetic(rng: random.Random) -> Iterator[Item]:
     """Yield word problems of two steps, without end."""
     while True:
         story = rng.choice(STORIES)
-        numbers = tuple(rng.choice(choices) for choices in story.ranges)
+        numbers = [rng.choice(choices) for choices in story.ranges]
         people = dict(zip(("name", "other"), rng.sample(NAMES.split(), 2), strict=True))
-        yield worked_item(rng, lambda slip: _solve(story, numbers, people, slip))  # noqa: B023
+        right = _solve(story, numbers, people)
+        wrong = right
+        while wrong.answer == right.answer or "-" in wrong.answer:  # no sign gives it away
+            mistake = rng.choice([_slip, _misread, _confuse])
+            wrong = mistake(story, numbers, people, rng)
+        yield worked_item(right, wrong, rng)
 
 
-def _solve(story: Story, numbers, people, slip: Slip) -> Solution:
+def _slip(story: Story, numbers, people, rng: random.Random) -> Solution:
+    """Return a solution with a wrong result in one step."""
+    return _solve(story, numbers, people, slip=draw_slip(rng))
+
+
+def _misread(story: Story, numbers, people, rng: random.Random) -> Solution:
+    """Return the right solution of other numbers."""
+    read = list(numbers)
+    read[rng.randrange(3)] += rng.choice([-2, -1, 1, 2, 10])
+    return _solve(story, read, people)
+
+
+def _confuse(story: Story, numbers, people, rng: random.Random) -> Solution:
+    """Return a solution with the wrong operation in its second step."""
+    first, second = story.operations
+    return _solve(replace(story, operations=first + MISTAKEN[second]), numbers, people)
+
+
+def _solve(story: Story, numbers, people, *, slip: Slip = NO_SLIP) -> Solution:
     """Return the solution, its two results off by `slip`."""
     a, b, c = numbers
     first, second = story.operations

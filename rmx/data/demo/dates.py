@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from rmx.data.demo.items import Item
-from rmx.data.demo.solutions import Slip, Solution, worked_item
+from rmx.data.demo.solutions import NO_SLIP, Slip, Solution, draw_slip, worked_item
 
 
 def calendar(rng: random.Random) -> Iterator[Item]:
     """Yield questions on clocks, weekdays and dates, without end."""
     while True:
-        ask = rng.choice([_clock, _weekday, _days_between, _age])
+        solve = rng.choice([_clock, _weekday, _days_between, _age])
         seed = rng.random()
-        yield worked_item(rng, lambda slip: ask(random.Random(seed), slip))  # noqa: B023
+        right, wrong = (solve(random.Random(seed), slip) for slip in (NO_SLIP, draw_slip(rng)))
+        yield worked_item(right, wrong, rng)
 
 
 def _clock(rng: random.Random, slip: Slip) -> Solution:

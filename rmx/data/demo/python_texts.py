@@ -11,10 +11,10 @@ from rmx.data.demo.falsehoods import mutate_code, swap_facts
 from rmx.data.demo.items import Item, sentences
 from rmx.data.demo.stdlib import library, reference
 
-ANSWER_CHARS = range(45, 240)
+ANSWER_CHARS = range(45, 220)
 PROMPT_CHARS = range(20, 170)
 # doctests, definition lists, tables, markup, examples that follow a colon
-NOT_PROSE = re.compile(r">>>|::|--|==|  +\S|:\Z|^[-*#+|]|\n\s+\S|^\S+:$", re.M)
+NOT_PROSE = re.compile(r">>>|::|--|==| = |  +\S|:\Z|^[-*#+|]|\n\s+\S|^\S+:$", re.M)
 
 
 def code(rng: random.Random) -> Iterator[Item]:
@@ -25,9 +25,9 @@ def code(rng: random.Random) -> Iterator[Item]:
         if len(body) not in ANSWER_CHARS or "\n" not in body or not summary.endswith("."):
             continue
         whole = f"{function.signature}\n{textwrap.indent(body, '    ')}"
-        mutated = mutate_code(whole, rng)
-        mutated_body = textwrap.dedent((mutated or "").partition("\n")[2])
-        if not mutated or mutated_body == body:  # only a default in the signature has changed
+        mutated = mutate_code(mutate_code(whole, rng) or whole, rng)
+        mutated_body = textwrap.dedent((mutated or "").partition("\n")[2]).strip("\n")
+        if not mutated or mutated_body == body:  # nothing, or only a default
             continue
         name, args = function.signature.removeprefix("def ").removesuffix(":").split("(", 1)
         question = rng.choice(

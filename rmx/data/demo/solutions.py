@@ -1,9 +1,8 @@
-"""Worked solutions, and what makes a false one: a slip that the following steps carry on."""
+"""Worked solutions, and what makes a false one: a slip that the later steps carry on."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from rmx.data.demo.items import Item
@@ -37,18 +36,16 @@ class Solution:
 
 
 Slip = tuple[int, int]  # how far off the first and the second result are
+NO_SLIP = (0, 0)
 
 
-def worked_item(rng: random.Random, solve: Callable[[Slip], Solution]) -> Item:
-    """Return the question with its solution told in three forms, and one worked with a slip."""
-    right = solve((0, 0))
+def draw_slip(rng: random.Random) -> Slip:
     size = rng.choice([-3, -2, -1, 1, 2, 3])
-    slips = [(size, 0), (0, size)]
-    short, middle, long = right.forms()
+    return rng.choice([(size, 0), (0, size)])
+
+
+def worked_item(right: Solution, wrong: Solution, rng: random.Random) -> Item:
+    """Return the question with both solutions told in three forms."""
+    forms = right.forms()
     prompt = rng.choice(QUESTIONS).format(given=right.given, question=right.question)
-    return Item(
-        prompt,
-        tuple(rng.sample([short, middle, long], 3)),
-        solve(rng.choice(slips)).forms(),
-        long,
-    )
+    return Item(prompt, correct=forms, wrong=wrong.forms(), whole=forms[-1])

@@ -33,7 +33,7 @@ OFF_TOPIC = {
     "reference": ("reference", "docstrings", "code"),
     "modules": ("modules", "docstrings", "code"),
 }
-GROUP_SIZES = (2, 3, 4, 4, 4, 4)  # K, drawn evenly
+GROUP_SIZES = (2, 3, 4, 4, 4, 4, 4, 4)  # K, drawn evenly
 MOST_ITEMS = 1500  # the calculations would never end
 LabelledGroup = tuple[PreferenceGroup, tuple[str, ...]]
 
@@ -47,7 +47,7 @@ class DemoSource:
         num_spillover_groups: prompts of each domain that training never sees.
     """
 
-    def __init__(self, *, seed: int = 0, num_groups: int = 110, num_spillover_groups: int = 50):
+    def __init__(self, *, seed: int = 0, num_groups: int = 115, num_spillover_groups: int = 50):
         self.seed = seed
         self.num_groups = num_groups
         self.num_spillover_groups = num_spillover_groups
@@ -117,7 +117,7 @@ class DemoSource:
 def _donors(
     domains: Sequence[str], spare: Mapping[str, Iterator[Item]], rng: random.Random
 ) -> Iterator[Item]:
-    """Yield questions whose answers are off topic, two thirds of them of the first domain."""
+    """Yield questions whose answers are off topic, half of them of the first domain."""
     own, *others = domains
     while True:
-        yield next(spare[rng.choice(others) if others and rng.random() < 1 / 3 else own])
+        yield next(spare[rng.choice(others) if others and rng.random() < 0.5 else own])
