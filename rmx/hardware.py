@@ -57,10 +57,12 @@ class Hardware:
             many = strategy in ("auto", "ddp", "fsdp") and self.accelerator == "cuda"
             devices = torch.cuda.device_count() if many else 1
         if devices < 1:
-            raise ConfigError(f"hardware.devices must be at least 1, got {devices}")
-        if self.accelerator == "cuda" and devices > torch.cuda.device_count():
+            raise ConfigError(f"hardware.devices must be at least 1, got {devices}; take auto")
+        num_gpus = torch.cuda.device_count()
+        if self.accelerator == "cuda" and devices > num_gpus:
             raise ConfigError(
-                f"hardware.devices={devices} but this machine has {torch.cuda.device_count()} GPUs"
+                f"hardware.devices must be at most this machine's {num_gpus} GPUs, got {devices}; "
+                "auto takes them all"
             )
         if strategy == "single" and devices > 1:
             raise ConfigError(

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from rmx.checkpoint import list_checkpoints, read_checkpoint
 
@@ -76,14 +77,75 @@ def test_a_killed_sharded_run_goes_on(train, train_command, tmp_path, resumed_on
     assert_same_results(whole.results, resumed.results)
 
 
+def test_a_terminated_run_goes_on(train, train_command, tmp_path):
+    settings = (
+        "hardware=ddp",
+        "hardware.devices=2",
+        "hardware.precision=bf16-mixed",
+        "freeze=last_layer",
+        "max_steps=12",
+        "val_every=6",
+        "+callbacks.checkpoint.every=1",
+    )
+    process = start(train_command(*settings, output="cut"))
+    first = wait_for_checkpoint(process, tmp_path / "cut", "step-000001")
+    process.terminate()  # as a scheduler may: the process that it started, not that one's children
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 143, err
+    assert f"python -m rmx.train resume={first.parents[1]}\n" in out
+    last = list_checkpoints(first.parent)[0]
+    assert "step-000001" <= last.name < "step-000012"  # stopped within the run
+
+    resumed = train("resume=last", output="cut")
+    assert resumed.code == 0, resumed.err
+    assert resumed.err == ""
+    assert f"resuming after step {int(last.name.removeprefix('step-'))}\n" in resumed.out
+    whole = train(*settings, output="whole")
+    assert_same_results(whole.results, resumed.results)
+
+
+def test_adapters_on_a_bf16_backbone_train_in_shards(train):
+    done = train(
+        "hardware=fsdp",
+        "hardware.devices=2",
+        "hardware.precision=bf16-true",
+        "freeze=lora",
+        "max_steps=3",
+    )
+    assert done.code == 0, done.err
+    assert done.err == ""
+    (path, *_) = list_checkpoints(done.run_dir / "checkpoints")
+    weights = read_checkpoint(path).weights
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+    # B starts at zero: what is not zero has been trained.
+    assert all(value.any() for name, value in weights.items() if "lora_B" in name)
+
+
 def kill_at_checkpoint(command: list[str], output_dir: Path, name: str) -> Path:
     """Start a command, kill it once the checkpoint stands, and return the checkpoint's folder."""
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL)
+    process = start(command)
+    found = wait_for_checkpoint(process, output_dir, name)
+    os.killpg(process.pid, signal.SIGKILL)  # the second process too
+    process.communicate()
+    return found
+
+
+def start(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_checkpoint(process: subprocess.Popen[str], output_dir: Path, name: str) -> Path:
+    """Wait until the checkpoint of that name stands, and return its folder."""
     deadline = time.monotonic() + 120
     while not (found := list(output_dir.glob(f"runs/*/checkpoints/{name}"))):
-        assert process.poll() is None
+        assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)  # the second process too
-    process.wait()
     return found[0]
