@@ -79,7 +79,8 @@ class TokenizedGroup:
         rows: K int32 arrays: the rendered conversation, prompt and completion, special tokens in.
         prompt_lengths: for each row, how many of its leading tokens belong to the prompt.
         places: each row's place in the group it came from, which may have lost completions.
-        ranks: 0 for the best, equal for ties; None where the comparisons give no full ranking.
+        ranks: 0 for the best, equal for ties; None where neither comparisons nor ratings give a
+            full ranking.
     """
 
     id: str

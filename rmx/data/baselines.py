@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from rmx.types import TIE, PreferenceGroup
 
 UNCLEAR_TIE_RATE = 0.3
+TELLING_LENGTH = 0.1  # from a half: beyond it, length alone says a good deal
 
 
 class LengthBaseline(NamedTuple):
@@ -36,6 +38,19 @@ def longer_wins_by_domain(groups: Iterable[PreferenceGroup]) -> dict[str, Length
     for domain, score in _longer_scores(groups):
         scores[domain].append(score)
     return {domain: _mean(scores[domain]) for domain in sorted(scores)}
+
+
+def lopsided_domains(groups: Iterable[PreferenceGroup]) -> dict[str, LengthBaseline]:
+    """Return `longer_wins` of the domains where it is above 60 % or below 40 %.
+
+    A domain so small that a fair coin does that as well (its 95 % interval, 0.98 / sqrt(count)
+    about a half) is left out.
+    """
+    return {
+        domain: baseline
+        for domain, baseline in longer_wins_by_domain(groups).items()
+        if abs(baseline.accuracy - 0.5) > max(TELLING_LENGTH, 0.98 / math.sqrt(baseline.count))
+    }
 
 
 def tie_rate(groups: Iterable[PreferenceGroup]) -> float:

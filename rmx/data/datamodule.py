@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from rmx.data.baselines import longer_wins, tie_rate, tie_warning
 from rmx.data.batching import EvalDataset, StepDataset, StepLoader, eval_loader, plan_steps
 from rmx.data.digest import data_digest
+from rmx.data.overview import overview
 from rmx.data.rendering import Renderer
 from rmx.data.sources import RejectedRow, Source
 from rmx.data.splits import hold_out_domains, prompt_key, split_by_prompt
@@ -31,10 +31,10 @@ class PreferenceData(LightningDataModule):
     Args:
         source: where the groups come from; its own validation set wins over splitting.
         val: share of the training domains' comparisons held out for validation, by prompt.
-        spillover: domains that training never sees.
+        spillover: domains that neither training nor validation sees.
         comparisons: comparisons in an optimiser step.
         completions: completions in one forward pass.
-        epochs: passes over the training groups, may be a fraction.
+        epochs: passes over the training groups; a fraction is a partial last pass.
         max_steps: stop planning after so many optimiser steps; None for all.
         train_sample: prompts of the training set that the final table scores.
     """
@@ -59,7 +59,7 @@ class PreferenceData(LightningDataModule):
                 "a step needs at least 1 comparison and a forward pass 2 completions, got "
                 f"batch.comparisons={comparisons} and batch.completions={completions}"
             )
-        if epochs <= 0 or (max_steps is not None and max_steps < 1):
+        if not 0 < epochs < math.inf or (max_steps is not None and max_steps < 1):
             raise ConfigError(
                 f"a run needs at least one step, got epochs={epochs} and max_steps={max_steps}"
             )
@@ -76,6 +76,7 @@ class PreferenceData(LightningDataModule):
         self.start_step = 0  # a resumed run sets it before training begins
         self.groups: dict[str, list[PreferenceGroup]] = {}
         self.tokenized: dict[str, list[TokenizedGroup]] = {}
+        self.origins: dict[str, list[int]] = {}  # of each tokenized group, its place in `groups`
         self.domains: tuple[str, ...] = ()
         self.rejected: list[RejectedRow] = []
         self.pad_id = 0
@@ -92,7 +93,7 @@ class PreferenceData(LightningDataModule):
         splits = self.source.load()
         train, val, spillover = splits.train, splits.val, splits.spillover
         if self.spillover:
-            train, held_out = hold_out_domains(train, self.spillover)
+            train, val, held_out = hold_out_domains(train, val, self.spillover)
             spillover = held_out + (spillover or [])
         if val is None:
             train, val = split_by_prompt(train, fraction=self.val, seed=self.seed)
@@ -107,19 +108,40 @@ class PreferenceData(LightningDataModule):
                 )
 
     def tokenize(self, renderer: Renderer) -> None:
-        """Check the rendering on real rows, tokenize every split and plan the run's steps."""
+        """Check the rendering on real rows, tokenize every split and plan the run's steps.
+
+        Raises:
+            DataError: a split without a group that fits, or a validation of ties alone.
+        """
         self.load()
         self.pad_id = renderer.pad_id
         renderer.preflight(self.groups[TRAIN])
-        self.tokenized = {
-            split: renderer.tokenize_all(groups) for split, groups in self.groups.items()
-        }
-        for split, groups in self.tokenized.items():
-            if not groups:
+        for split, groups in self.groups.items():
+            found = renderer.tokenize_all(groups)
+            if not found:
                 raise DataError(f"no {split} group fits max_length={renderer.max_length}; raise it")
+            self.tokenized[split] = list(found.values())
+            self.origins[split] = list(found)
+        self._refuse_ties_alone()
+        self.steps = self._plan()
+
+    def _refuse_ties_alone(self) -> None:
+        compared = [c for group in self.tokenized[VAL] for c in group.comparisons]
+        if all(c.is_tie for c in compared):
+            raise DataError(
+                "validation must hold a comparison that is no tie, for there is no accuracy "
+                f"without, got ties alone ({len(compared)}); raise split.val or give other rows"
+            )
+
+    def _plan(self) -> list[list[int]]:
         sizes = [len(group.comparisons) for group in self.tokenized[TRAIN]]
+        if round(self.epochs * len(sizes)) < 1:
+            raise ConfigError(
+                f"a run needs at least one training prompt, got epochs={self.epochs} of "
+                f"{len(sizes)}; raise it"
+            )
         steps = plan_steps(sizes, comparisons=self.comparisons, epochs=self.epochs, seed=self.seed)
-        self.steps = steps[: self.max_steps]
+        return steps[: self.max_steps]
 
     @property
     def num_steps(self) -> int:
@@ -132,19 +154,9 @@ class PreferenceData(LightningDataModule):
         return tuple(split for split in (VAL, SPILLOVER) if split in self.tokenized)
 
     def describe(self) -> str:
-        """Return a line a split: its size, how often nobody wins, and how often the longer one."""
-        lines = []
-        for split, groups in self.groups.items():
-            counts: Counter[str] = Counter()
-            for group in groups:
-                counts[group.domain] += len(group.comparisons)
-            domains = ", ".join(f"{domain} {count:,}" for domain, count in sorted(counts.items()))
-            lines.append(
-                f"{split:<10} {counts.total():>6,} comparisons, ties {tie_rate(groups):.0%}, "
-                f"longer wins {longer_wins(groups).accuracy:.1%}: {domains}"
-            )
-        warning = tie_warning(tie_rate(self.groups[TRAIN]))
-        return "\n".join(lines + ([f"warning: {warning}"] if warning else []))
+        """Return a few lines on the splits: sizes, baselines and warnings (overview.py)."""
+        others = {split: groups for split, groups in self.groups.items() if split != TRAIN}
+        return overview(self.groups[TRAIN], others)
 
     def digest(self) -> str:
         """Return the fingerprint of all splits together."""
@@ -155,8 +167,9 @@ class PreferenceData(LightningDataModule):
 
         Rows of one prompt may be groups of their own; intervals must resample them together.
         """
-        prompts = {group.id: prompt_key(group) for group in self.groups[split]}
-        keys = [prompts[group.id] for group in self.evaluated_groups(split)]
+        # Not by id: the groups of a split may come from several parts that share ids.
+        origins, groups = self.origins[split], self.groups[split]
+        keys = [prompt_key(groups[origins[i]]) for i in self._evaluated(split)]
         return np.unique(keys, return_inverse=True)[1]
 
     def train_dataloader(self) -> DataLoader:
@@ -181,10 +194,13 @@ class PreferenceData(LightningDataModule):
         return eval_loader(dataset)
 
     def evaluated_groups(self, split: str) -> list[TokenizedGroup]:
-        groups = self.tokenized[split]
-        if split == TRAIN and len(groups) > self.train_sample:
-            return random.Random(self.seed).sample(groups, self.train_sample)
-        return groups
+        return [self.tokenized[split][i] for i in self._evaluated(split)]
+
+    def _evaluated(self, split: str) -> Sequence[int]:
+        every = range(len(self.tokenized[split]))
+        if split == TRAIN and len(every) > self.train_sample:
+            return random.Random(self.seed).sample(every, self.train_sample)
+        return every
 
     def _batch_arguments(self) -> dict:
         trainer = self.trainer

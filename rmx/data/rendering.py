@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,21 +75,23 @@ class Renderer:
 
     def tokenize(self, group: PreferenceGroup) -> TokenizedGroup | None:
         """Return the group as token ids; None where nothing of it is left, counted in `report`."""
-        return next(iter(self.tokenize_all([group])), None)
+        return self.tokenize_all([group]).get(0)
 
-    def tokenize_all(self, groups: Sequence[PreferenceGroup]) -> list[TokenizedGroup]:
-        """Return the groups as token ids, in their order, without those that had to be dropped.
+    def tokenize_all(self, groups: Sequence[PreferenceGroup]) -> dict[int, TokenizedGroup]:
+        """Return the groups as token ids, by their place in `groups`; dropped ones are missing.
 
         Raises:
             DataError: the chat template refuses a conversation.
         """
-        found = []
+        found: dict[int, TokenizedGroup] = {}
+        place = count()
         remaining = iter(tqdm(groups, "tokenizing", leave=False, delay=_SLOW_S, disable=None))
         while some := list(islice(remaining, _GROUPS_AT_ONCE)):
             for group, rows, lost in self._rows(some):
                 tokenized = self._assemble(group, rows, lost)
+                i = next(place)
                 if tokenized is not None:
-                    found.append(tokenized)
+                    found[i] = tokenized
         return found
 
     def preflight(self, groups: Iterable[PreferenceGroup], *, num_each: int = 3) -> None:
@@ -190,10 +192,9 @@ class Renderer:
         renumbered = tuple(
             replace(c, chosen=place[c.chosen], rejected=place[c.rejected]) for c in comparisons
         )
-        if group.ratings is not None:
+        ranks = ranks_from_comparisons(len(rows), renumbered)
+        if ranks is None and group.ratings is not None:
             ranks = ranks_from_ratings([group.ratings[k] for k in rows])
-        else:
-            ranks = ranks_from_comparisons(len(rows), renumbered)
         return TokenizedGroup(
             id=group.id,
             domain=group.domain,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import blake2b
+from typing import NamedTuple
 
 from rmx.errors import ConfigError, DataError
 from rmx.types import PreferenceGroup
@@ -65,28 +66,67 @@ def split_by_prompt(
 
 
 def hold_out_domains(
-    groups: Sequence[PreferenceGroup], domains: Iterable[str]
-) -> tuple[Groups, Groups]:
-    """Return (kept, held out), the latter being all groups of `domains`.
+    train: Groups, val: Groups | None, domains: Iterable[str]
+) -> tuple[Groups, Groups | None, Groups]:
+    """Return (train, validation, held out), the last being all groups of `domains` in both.
 
     Raises:
-        DataError: a domain that no group has, or nothing left to keep.
+        DataError: a domain that no group has, or nothing left to train on or to validate with.
     """
-    held_out = set(domains)
-    counts = Counter(group.domain for group in groups)
-    for name in sorted(held_out - counts.keys()):
+    names = set(domains)
+    everywhere = [*train, *(val or [])]
+    _refuse_unknown(names, Counter(group.domain for group in everywhere))
+    held_out = [group for group in everywhere if group.domain in names]
+    train_left = [group for group in train if group.domain not in names]
+    if not train_left:
+        raise DataError(
+            "split.spillover must leave a domain to train on, got all "
+            f"{len({group.domain for group in train})}; name fewer"
+        )
+    if val is None:
+        return train_left, None, held_out
+    val_left = [group for group in val if group.domain not in names]
+    if not val_left:
+        raise DataError(
+            "split.spillover must leave a domain in data.val, got all "
+            f"{len({group.domain for group in val})}; name fewer, or leave data.val out to split "
+            "it off train by prompt"
+        )
+    return train_left, val_left, held_out
+
+
+class Seen(NamedTuple):
+    """Groups whose first user turn stands in training, and those whose whole prompt does."""
+
+    by_turn: int
+    by_prompt: int
+
+
+def seen_in_training(train: Groups, others: Mapping[str, Groups]) -> dict[str, Seen]:
+    """Return each other split's groups with a first user turn of `train`'s, as counts.
+
+    Such groups are what `split_by_prompt` would have kept on one side. A split without is left out.
+    """
+    turns = {first_turn_key(group) for group in train}
+    prompts = {prompt_key(group) for group in train}
+    counts = {
+        name: Seen(
+            by_turn=sum(first_turn_key(group) in turns for group in groups),
+            by_prompt=sum(prompt_key(group) in prompts for group in groups),
+        )
+        for name, groups in others.items()
+    }
+    return {name: seen for name, seen in counts.items() if seen.by_turn}
+
+
+def _refuse_unknown(names: set[str], counts: Counter[str]) -> None:
+    for name in sorted(names - counts.keys()):
         close = get_close_matches(name, counts, n=1)
         hint = f"did you mean '{close[0]}'? " if close else ""
         raise DataError(
             f"split.spillover must name domains of the data, got '{name}'; "
             f"{hint}It has {', '.join(sorted(counts))}"
         )
-    if held_out == counts.keys():
-        raise DataError(
-            f"split.spillover must leave a domain to train on, got all {len(counts)}; name fewer"
-        )
-    kept = [group for group in groups if group.domain not in held_out]
-    return kept, [group for group in groups if group.domain in held_out]
 
 
 def normalise(text: str) -> str:

@@ -5,7 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from rmx.data.baselines import longer_wins, longer_wins_by_domain, tie_rate, tie_warning
+from rmx.data.baselines import (
+    longer_wins,
+    longer_wins_by_domain,
+    lopsided_domains,
+    tie_rate,
+    tie_warning,
+)
 from rmx.data.digest import data_digest
 from rmx.types import TIE, Comparison
 
@@ -27,6 +33,21 @@ def test_longer_wins_counts_equal_lengths_as_half_and_leaves_ties_out(make_group
 def test_baselines_are_kept_by_domain(make_group):
     groups = [make_group("longer", "s"), make_group("s", "longer", domain="math")]
     assert longer_wins_by_domain(groups) == {"coding": (1.0, 1), "math": (0.0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("longer", "shorter", "lopsided"),
+    [
+        (60, 40, False),  # exactly 60 %
+        (62, 38, True),
+        (38, 62, True),
+        (11, 5, False),  # 69 %, but a coin's interval at 16 is 50 % +- 24.5 %
+        (12, 4, True),  # 75 %
+    ],
+)
+def test_a_domain_is_lopsided_beyond_60_per_cent_and_chance(make_group, longer, shorter, lopsided):
+    groups = [make_group("longer", "s")] * longer + [make_group("s", "longer")] * shorter
+    assert list(lopsided_domains(groups)) == ["coding"] * lopsided
 
 
 def test_nothing_to_count_is_nan(make_group):

@@ -193,21 +193,39 @@ def test_rows_that_fit_are_not_touched():
 
 def test_a_pair_has_ranks_and_a_tie_equal_ones(make_tokenizer, make_group):
     renderer = Renderer(make_tokenizer(), max_length=200)
-    strict, tie = renderer.tokenize_all(
-        [make_group("a", "b"), make_group("a", "b", comparisons=(Comparison(0, 1, TIE),))]
-    )
+    strict = tokenized(renderer, make_group("a", "b"))
+    tie = tokenized(renderer, make_group("a", "b", comparisons=(Comparison(0, 1, TIE),)))
     assert strict.ranks == (0, 1)
     assert tie.ranks == (0, 0)
+
+
+def test_judgements_rank_before_ratings_that_contradict_them(make_tokenizer, make_group):
+    renderer = Renderer(make_tokenizer(), max_length=200)
+    judged = (Comparison(0, 1), Comparison(1, 2), Comparison(0, 2))
+    ratings = (1.0, 2.0, 3.0)
+    whole = make_group("a", "b", "c", comparisons=judged, ratings=ratings)
+    assert tokenized(renderer, whole).ranks == (0, 1, 2)
+    part = make_group("a", "b", "c", comparisons=judged[:2], ratings=ratings)
+    assert tokenized(renderer, part).ranks == (2, 1, 0)  # 0 and 2 are not compared: the ratings'
+
+
+def test_tokenized_groups_keep_their_place_where_others_are_dropped(make_tokenizer, make_group):
+    renderer = Renderer(make_tokenizer(), max_length=200)
+    groups = [make_group("a", "b<|eos|>")] + [make_group(f"a{i}", "b") for i in range(300)]
+    found = renderer.tokenize_all(groups)
+    assert list(found) == list(range(1, 301))
+    assert text_of(renderer, found[300].rows[0]).endswith("a299<|im_end|>\n")
 
 
 def test_groups_are_tokenized_alike_alone_and_together(make_tokenizer, make_group):
     groups = [make_group(f"yes {i}", f"no {i}", id=str(i)) for i in range(300)]
     renderer = Renderer(make_tokenizer(), max_length=200)
     together = renderer.tokenize_all(groups)
-    assert [group.id for group in together] == [str(i) for i in range(300)]
-    for group, batched in zip(groups[::37], together[::37], strict=True):
-        alone = tokenized(renderer, group)
-        assert all(np.array_equal(a, b) for a, b in zip(alone.rows, batched.rows, strict=True))
+    assert [(i, group.id) for i, group in together.items()] == [(i, str(i)) for i in range(300)]
+    for i in range(0, 300, 37):
+        alone = tokenized(renderer, groups[i])
+        rows = zip(alone.rows, together[i].rows, strict=True)
+        assert all(np.array_equal(a, b) for a, b in rows)
 
 
 def test_a_template_without_system_messages_says_so(make_tokenizer, make_group, templates):

@@ -13,6 +13,7 @@ from rmx.data.splits import (
     normalise,
     prompt_clusters,
     prompt_key,
+    seen_in_training,
     split_by_prompt,
 )
 from rmx.errors import ConfigError, DataError
@@ -126,17 +127,45 @@ def test_a_share_outside_of_0_and_1_is_refused(fraction):
 
 def test_domains_are_held_out_whole():
     groups = [group(str(i), f"p{i}", domain="abc"[i % 3]) for i in range(9)]
-    kept, held_out = hold_out_domains(groups, ["b"])
+    kept, val, held_out = hold_out_domains(groups, None, ["b"])
     assert {g.domain for g in kept} == {"a", "c"}
+    assert val is None
     assert [g.id for g in held_out] == ["1", "4", "7"]
+
+
+def test_domains_are_held_out_of_validation_too():
+    train = [group(str(i), f"p{i}", domain="ab"[i % 2]) for i in range(4)]
+    val = [group(f"v{i}", f"q{i}", domain="abc"[i % 3]) for i in range(6)]
+    kept, val_left, held_out = hold_out_domains(train, val, ["b", "c"])
+    assert [g.id for g in kept] == ["0", "2"]
+    assert [g.id for g in val_left or ()] == ["v0", "v3"]
+    assert [g.id for g in held_out] == ["1", "3", "v1", "v2", "v4", "v5"]
+
+
+def test_holding_out_every_domain_of_validation_is_refused():
+    train = [group("0", "p", domain="a"), group("1", "q", domain="b")]
+    with pytest.raises(DataError, match=r"must leave a domain in data.val, got all 1; name fewer"):
+        hold_out_domains(train, [group("2", "r", domain="b")], ["b"])
 
 
 def test_an_unknown_domain_is_refused_with_a_suggestion():
     groups = [group("0", "p", domain="coding"), group("1", "q", domain="math")]
     with pytest.raises(DataError, match=r"got 'codign'; did you mean 'coding'\?.*coding, math"):
-        hold_out_domains(groups, ["codign"])
+        hold_out_domains(groups, None, ["codign"])
 
 
 def test_holding_out_every_domain_is_refused():
     with pytest.raises(DataError, match="must leave a domain to train on"):
-        hold_out_domains([group("0", "p")], ["a"])
+        hold_out_domains([group("0", "p")], None, ["a"])
+
+
+def test_groups_seen_in_training_are_counted_by_first_turn_and_by_prompt():
+    train = [group("0", "q", first="hello"), group("1", "r")]
+    val = [
+        group("2", "other", first="HELLO "),  # the first turn alone
+        group("3", "R"),  # the whole prompt
+        group("4", "hello"),  # its only turn is another's first one
+        group("5", "q"),  # a later turn alone is another conversation
+    ]
+    others = {"val": val, "spillover": [group("6", "s")]}
+    assert seen_in_training(train, others) == {"val": (3, 1)}
