@@ -6,7 +6,6 @@ model is loaded.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,11 @@ from rmx.callbacks import KeepCheckpoints, LastValidation, Progress, StopOnSigna
 from rmx.config import build
 from rmx.data.datamodule import PreferenceData
 from rmx.data.rendering import Renderer
-from rmx.data.sources import write_rejected
-from rmx.errors import CheckpointError, ConfigError
+from rmx.errors import ConfigError
 from rmx.hardware import Hardware
 from rmx.models import RewardModel, check_backbone
 from rmx.models.freezing import FreezeReport
 from rmx.module import RewardModule
-from rmx.provenance import collect_provenance, strip_secrets, write_provenance
-from rmx.resuming import OVERRIDES
 
 
 @dataclass
@@ -113,30 +109,6 @@ def build_run(cfg: DictConfig, run_dir: Path) -> Run:
     return Run(data, renderer, module, hardware, checkpoints, callbacks, freeze_report)
 
 
-@rank_zero_only
-def record_run(cfg: DictConfig, run: Run, run_dir: Path, overrides: list[str]) -> None:
-    """Write what tells a run apart and composes it again, before it trains.
-
-    Raises:
-        CheckpointError: the run is resumed on other data than it began with.
-    """
-    digest = run.data.digest()
-    provenance = run_dir / "provenance.json"
-    if cfg.resume and provenance.is_file():
-        began_with = json.loads(provenance.read_text())["data_digest"]
-        if began_with != digest:
-            raise CheckpointError(
-                f"the data is not what this run began with (digest {digest[:12]}, was "
-                f"{began_with[:12]}); restore it, or start a run of its own without resume="
-            )
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    OmegaConf.save(strip_secrets(plain), run_dir / "config.yaml")
-    OmegaConf.save(OmegaConf.create(overrides), run_dir / OVERRIDES)
-    write_provenance(run_dir, collect_provenance(seed=cfg.seed, data_digest=digest))
-    if run.data.rejected:
-        write_rejected(run_dir / "rejected.jsonl", run.data.rejected)
-
-
 def build_logger(cfg: DictConfig, run_dir: Path, run_name: str, group: str | None) -> Logger | bool:
     """Return the run's logger; W&B shows its settings beside its curves."""
     plain = OmegaConf.to_container(cfg, resolve=True)
@@ -183,7 +155,12 @@ def _build_callbacks(
         for name, component in cfg.callbacks.items()
         if component is not None
     }
-    checkpoints = named.pop("checkpoint", None) or KeepCheckpoints(**more["checkpoint"])
+    checkpoints = named.pop("checkpoint", None)
+    if checkpoints is None:
+        raise ConfigError(
+            "callbacks.checkpoint=null: a run needs its checkpoints to resume and to find its best "
+            "step; leave it out"
+        )
     return checkpoints, [
         LastValidation(),
         Progress(),
