@@ -1,13 +1,22 @@
 """What each precision promises of a run, from its settings to its weights."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed as dist
+from lightning.pytorch.strategies import ModelParallelStrategy
+from torch._C._distributed_c10d import HashStore
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 
+import rmx.module
 from rmx.assembly import build_run, build_trainer
 from rmx.config import compose_run
 from rmx.errors import ConfigError
+from rmx.module import RewardModule
 from rmx.quiet import quiet_libraries
 
 WORDS = ["red", "blue", "green", "stone", "river", "paper", "cloud", "small"]
@@ -57,6 +66,34 @@ def test_trained_weights_are_float32_and_small_steps_move_them(
         assert share_moved > 0.95 if p.requires_grad else share_moved == 0, (name, share_moved)
     assert rewards
     assert all(r.dtype == torch.float32 and r.isfinite().all() for r in rewards)
+
+
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+@pytest.mark.parametrize("freeze", ["last_layer", "head_only", "lora"])
+def test_every_shard_group_has_one_dtype(settings, tmp_path, monkeypatch, freeze, head):
+    # Newer torch asks it of trained parameters only, torch 2.6 of all in a group.
+    cfg = compose_run(settings(f"freeze={freeze}", f"head={head}", "hardware.precision=bf16-true"))
+    module = build_run(cfg, tmp_path).module
+    groups = []
+
+    def note_and_shard(part, mesh):
+        roots = part if isinstance(part, list) else [part]
+        parameters = {p for root in roots for p in root.parameters()}
+        groups.append({p.dtype for p in parameters if not isinstance(p, DTensor)})
+        return fully_shard(part, mesh=mesh)
+
+    monkeypatch.setattr(rmx.module, "fully_shard", note_and_shard)
+    dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
+    try:
+        mesh = init_device_mesh("cpu", (1,), mesh_dim_names=("data_parallel",))
+        trainer = SimpleNamespace(strategy=ModelParallelStrategy())
+        own = SimpleNamespace(model=module.model, trainer=trainer, device_mesh=mesh)
+        RewardModule.configure_model(own)  # type: ignore[arg-type]
+    finally:
+        dist.destroy_process_group()
+    assert groups
+    assert all(len(dtypes) == 1 for dtypes in groups), groups
+    assert all(isinstance(p, DTensor) for p in module.model.parameters())
 
 
 def test_bf16_true_needs_something_frozen(settings, tmp_path):
