@@ -9,6 +9,7 @@ from rmx.data.demo import DemoSource, bayes_accuracy
 from rmx.data.demo.source import SPILLOVER_DOMAINS, TRAIN_DOMAINS
 from rmx.data.demo.surface import FEATURES, greater_wins
 from rmx.data.splits import split_by_prompt
+from rmx.errors import ConfigError
 
 DOMAINS = [*TRAIN_DOMAINS, *SPILLOVER_DOMAINS]
 
@@ -148,6 +149,12 @@ def test_prompts_can_be_split_for_validation(groups):
     fit, held = split_by_prompt(train, fraction=0.15, seed=0)
     assert {g.domain for g in held} == set(TRAIN_DOMAINS)
     assert not {t for g in fit for t in g.completions} & {t for g in held for t in g.completions}
+
+
+@pytest.mark.parametrize("number", [0, -1, 100_000])
+def test_more_groups_than_there_are_texts_is_refused(number):
+    with pytest.raises(ConfigError, match=r"demo needs 1 to \d+ groups of \w+, got " + str(number)):
+        DemoSource(num_groups=number).load()
 
 
 def test_fewer_groups_are_the_first_of_more():

@@ -1,7 +1,7 @@
 """The completions of a prompt: right ones, and ones spoilt in a known way.
 
-Each spoilt text keeps about the length, the digits, the marks and the line breaks of a right one,
-and each starts from a right answer of random form, so that no surface feature tells them apart.
+Each starts from a right answer of random form and keeps what can be kept of its length, digits,
+marks and line breaks, so that no surface feature tells right from spoilt.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ WEIGHTS = {
     "wrong": 1.8,
     "looping": 0.75,
     "truncated": 0.8,
-    "off_topic": 1.0,
-    "shuffled": 1.0,
-    "garbled": 0.8,
+    "off_topic": 0.8,
+    "shuffled": 1.1,
+    "garbled": 1.0,
 }
 MARKS = ".,;:"
 
@@ -78,13 +78,13 @@ def loop(text: str, rng: random.Random) -> str:
     Half of the time it recovers and ends as the text does.
     """
     pieces = _pieces(text)
-    window = 2 * rng.randint(2, 3)
+    window = 2 * rng.randint(2, 4)
     start = rng.randrange(0, max(1, len(pieces) // 3), 2)
     stuck = pieces[start : start + window]
     if len(stuck) % 2:
         stuck.append(" ")
     end = pieces[-2 * rng.randint(1, 4) - 1 :] if rng.random() < 0.5 else []
-    room = rng.uniform(0.6, 1) * len(text) - len("".join(end))
+    room = rng.uniform(0.8, 1.1) * len(text) - len("".join(end))
     looped = pieces[:start] + 3 * stuck
     while len("".join(looped)) < room:
         looped += stuck

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from rmx.data.demo.falsehoods import mutate_code, swap_facts
 from rmx.data.demo.items import Item, sentences
-from rmx.data.demo.stdlib import library, reference
+from rmx.data.demo.stdlib import library, reference_paragraphs
 
 ANSWER_CHARS = range(45, 220)
-PROMPT_CHARS = range(20, 170)
+PROMPT_CHARS = range(20, 200)
 # doctests, definition lists, tables, markup, examples that follow a colon
 NOT_PROSE = re.compile(r">>>|::|--|==| = |  +\S|:\Z|^[-*#+|]|\n\s+\S|^\S+:$", re.M)
 
@@ -59,7 +59,7 @@ def docstrings(rng: random.Random) -> Iterator[Item]:
         yield from _prose(question.format(name=function.name, args=args), function.docstring, rng)
 
 
-def modules_domain(rng: random.Random) -> Iterator[Item]:
+def modules(rng: random.Random) -> Iterator[Item]:
     """Yield questions about what a module is for, answered by its docstring."""
     for name, docstring in library()[0].items():
         question = rng.choice(
@@ -73,9 +73,9 @@ def modules_domain(rng: random.Random) -> Iterator[Item]:
         yield from _prose(question.format(name=name), docstring, rng)
 
 
-def reference_domain(rng: random.Random) -> Iterator[Item]:
+def reference(rng: random.Random) -> Iterator[Item]:
     """Yield paragraphs of the language reference to be continued from their first sentence."""
-    for topic, paragraph in reference():
+    for topic, paragraph in reference_paragraphs():
         opening, *rest = sentences(paragraph)
         question = rng.choice(
             [

@@ -11,25 +11,26 @@ from rmx.data.demo.answers import draw_kinds, write_answer
 from rmx.data.demo.arithmetic import arithmetic
 from rmx.data.demo.dates import calendar
 from rmx.data.demo.items import Item
-from rmx.data.demo.python_texts import code, docstrings, modules_domain, reference_domain
+from rmx.data.demo.python_texts import code, docstrings, modules, reference
 from rmx.data.sources import SourceSplits
+from rmx.errors import ConfigError
 from rmx.types import Message, PreferenceGroup
 
 TRAIN_DOMAINS = {
     "arithmetic": arithmetic,
     "code": code,
     "docstrings": docstrings,
-    "reference": reference_domain,
+    "reference": reference,
 }
-SPILLOVER_DOMAINS = {"calendar": calendar, "modules": modules_domain}
+SPILLOVER_DOMAINS = {"calendar": calendar, "modules": modules}
 DOMAINS = TRAIN_DOMAINS | SPILLOVER_DOMAINS
 # Where a domain's off-topic answers come from, itself first. Prose in answer to a calculation would
 # be told by its lack of digits alone, and nothing of a spillover domain may get into training.
 OFF_TOPIC = {
     "arithmetic": ("arithmetic",),
     "calendar": ("calendar", "arithmetic"),
-    "code": ("code", "docstrings", "reference"),
-    "docstrings": ("docstrings", "reference", "code"),
+    "code": ("code", "docstrings"),
+    "docstrings": ("docstrings", "code"),
     "reference": ("reference", "docstrings", "code"),
     "modules": ("modules", "docstrings", "code"),
 }
@@ -47,7 +48,7 @@ class DemoSource:
         num_spillover_groups: prompts of each domain that training never sees.
     """
 
-    def __init__(self, *, seed: int = 0, num_groups: int = 115, num_spillover_groups: int = 50):
+    def __init__(self, *, seed: int = 0, num_groups: int = 110, num_spillover_groups: int = 50):
         self.seed = seed
         self.num_groups = num_groups
         self.num_spillover_groups = num_spillover_groups
@@ -64,6 +65,12 @@ class DemoSource:
         wanted = dict.fromkeys(TRAIN_DOMAINS, self.num_groups)
         wanted |= dict.fromkeys(SPILLOVER_DOMAINS, self.num_spillover_groups)
         items = {name: self._items(name) for name in wanted}
+        for name, number in wanted.items():
+            if not 0 < number < len(items[name]):
+                raise ConfigError(
+                    f"the demo needs 1 to {len(items[name]) - 1} groups of {name}, got {number}; "
+                    "set data.num_groups and data.num_spillover_groups within that"
+                )
         # off-topic answers come from questions that are not asked, so that no text is in two groups
         spare = {name: cycle(items[name][number:]) for name, number in wanted.items()}
         groups = {

@@ -89,7 +89,7 @@ def _functions(module: str, tree: ast.Module) -> Iterator[Function]:
 
 
 @cache
-def reference() -> tuple[tuple[str, str], ...]:
+def reference_paragraphs() -> tuple[tuple[str, str], ...]:
     """Return (topic, paragraph) of the language reference's running prose, each once."""
     paragraphs = {}
     for topic, text in sorted(topics.items()):
