@@ -149,7 +149,7 @@ def test_the_processes_that_lightning_starts_pass(command, tmp_path: Path) -> No
 def test_help_lists_groups_and_settings_without_composing(command) -> None:
     result = command("--help")
     assert result.returncode == 0
-    for expected in ("Pretend to train.", "loss         bt, ", "val_every=50", "-m NAME=A,B"):
+    for expected in ("Pretend to train.", "loss         bt, ", "val_every=32", "-m NAME=A,B"):
         assert expected in result.stdout
 
 

@@ -70,10 +70,10 @@ class RunConfig:
         "auto (by the loss), drop, soft (a tie is a preference of 1/2), model (a tie term)",
         choices=("auto", "drop", "soft", "model"),
     )
-    epochs: float = setting(2.0, "passes over the training data, also part of one", above=0)
+    epochs: float = setting(1, "passes over the training data, also part of one", above=0)
     max_steps: int | None = setting(None, "optimiser steps at most; null: all epochs", at_least=1)
     max_length: int = setting(512, "tokens of a prompt and its completion", at_least=16)
-    val_every: int = setting(50, "optimiser steps between validations", at_least=1)
+    val_every: int = setting(32, "optimiser steps between validations", at_least=1)
     monitor: str = setting(
         "accuracy",
         "accuracy or nll: what stops early and chooses the best",

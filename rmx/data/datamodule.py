@@ -49,7 +49,7 @@ class PreferenceData(LightningDataModule):
         completions: int = 16,
         epochs: float = 1,
         max_steps: int | None = None,
-        train_sample: int = 200,
+        train_sample: int = 100,
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
