@@ -97,7 +97,15 @@ def _history(run: Run) -> list[dict[str, float]]:
 
 def _summarise(run: Run, split: str) -> SplitResult:
     predictions = run.module.predictions[split]
-    by_prompt = replace(predictions, group=run.data.prompt_ids(split)[predictions.group])
+    # Length is what a reader sees of it: the tokens that predictions count depend on the model.
+    chosen_length, rejected_length = run.data.comparison_chars(split).T.astype(float)
+    assert len(chosen_length) == len(predictions)
+    by_prompt = replace(
+        predictions,
+        group=run.data.prompt_ids(split)[predictions.group],
+        chosen_length=chosen_length,
+        rejected_length=rejected_length,
+    )
     return summarise(by_prompt, run.data.domains)
 
 

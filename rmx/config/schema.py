@@ -39,7 +39,7 @@ class Batch:
     """How many comparisons a step sees, and how they are fed to the device."""
 
     comparisons: int = setting(32, "comparisons an optimiser step, over all devices", at_least=1)
-    micro_completions: int = setting(16, "completions a forward pass, on each device", at_least=2)
+    micro_completions: int = setting(32, "completions a forward pass, on each device", at_least=2)
 
 
 def component() -> Any:

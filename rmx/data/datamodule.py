@@ -172,6 +172,19 @@ class PreferenceData(LightningDataModule):
         keys = [prompt_key(groups[origins[i]]) for i in self._evaluated(split)]
         return np.unique(keys, return_inverse=True)[1]
 
+    def comparison_chars(self, split: str) -> np.ndarray:
+        """Return the characters of each evaluated comparison's two completions, int64 [P, 2].
+
+        In the order of the groups and of the comparisons within each, chosen before rejected.
+        """
+        rows = []
+        for i in self._evaluated(split):
+            tokenized = self.tokenized[split][i]
+            texts = self.groups[split][self.origins[split][i]].completions
+            chars = [len(texts[place]) for place in tokenized.places]
+            rows += [(chars[c.chosen], chars[c.rejected]) for c in tokenized.comparisons]
+        return np.array(rows)
+
     def train_dataloader(self) -> DataLoader:
         dataset = StepDataset(
             self.tokenized[TRAIN],

@@ -30,7 +30,7 @@ RESULT_HEADER = (
 RESULT_NOTES = (
     "Ties are in no column but their own. Intervals resample prompts. A coin has NLL 0.693 and",
     "Brier 0.250. ECE (perfect): 95 % of perfectly calibrated models have an ECE below the number",
-    "in brackets. Longer wins: the accuracy of always preferring the longer completion.",
+    "in brackets. Longer wins: the accuracy of preferring the longer completion, in characters.",
 )
 SWEEP_HEADER = (
     "best step",

@@ -153,3 +153,11 @@ def test_epochs_too_few_for_one_group_are_refused(some, renderer):
 def test_epochs_without_an_end_or_a_beginning_are_refused(some, epochs):
     with pytest.raises(ConfigError, match="a run needs at least one step, got epochs="):
         PreferenceData(MemorySource(train=some("a")), epochs=epochs)
+
+
+def test_characters_follow_the_comparisons_that_are_left(some, renderer):
+    data = PreferenceData(MemorySource(train=some("a", "b"), val=some("c")))
+    data.tokenize(renderer)
+    # "yes" against "no", the chosen one first
+    assert data.comparison_chars("val").tolist() == [[3, 2]]
+    assert data.comparison_chars("train").tolist() == [[3, 2], [3, 2]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
-from keyword import iskeyword
+from itertools import cycle
 
 from rmx.data.demo.items import Item
 
@@ -49,7 +49,7 @@ def write_answer(kind: str, item: Item, donors: Iterator[Item], rng: random.Rand
         case "shuffled":
             return shuffle_words(base, rng)
         case "garbled":
-            return garble(base, rng)
+            return garble(base, rng.choice(next(donors).correct), rng)
     raise AssertionError(kind)
 
 
@@ -98,28 +98,28 @@ def shuffle_words(text: str, rng: random.Random) -> str:
     pieces = _pieces(text)
     words = [piece.rstrip(MARKS) for piece in pieces[::2]]
     marks = [piece[len(word) :] for piece, word in zip(pieces[::2], words, strict=True)]
-    opening = words[0]
+    if words[0].istitle():
+        words[0] = words[0].lower()
     rng.shuffle(words)
     pieces[::2] = map("".join, zip(words, marks, strict=True))
-    shuffled = "".join(pieces)
-    if not text[0].isupper():
-        return shuffled
-    # the capital stays in front, so that it gives nothing away
-    if opening.istitle():
-        shuffled = re.sub(rf"(?<!\S){re.escape(opening)}(?!\w)", opening.lower(), shuffled, count=1)
-    return shuffled[0].upper() + shuffled[1:]
+    return _with_capital_of(text, "".join(pieces))
 
 
-def garble(text: str, rng: random.Random) -> str:
-    """Return the text with the inner letters of most of its longer words out of order.
+def garble(text: str, other: str, rng: random.Random) -> str:
+    """Return the text with half of its words taken from another text; marks stay in their places.
 
-    Python's keywords stay, or a function without `return` would be known for garbled.
+    Misspelt words would do too, but cost a tokenizer twice the tokens: length would tell them.
     """
+    pieces = _pieces(text)
+    words = [word.rstrip(MARKS) for word in other.split()]
+    foreign = cycle(rng.sample(words, len(words)))
+    places = range(0, len(pieces), 2)
+    for place in rng.sample(places, max(2, len(places) // 2)):
+        word = pieces[place].rstrip(MARKS)
+        pieces[place] = next(foreign) + pieces[place][len(word) :]
+    return _with_capital_of(text, "".join(pieces))
 
-    def scramble(match: re.Match) -> str:
-        word = match[0]
-        if iskeyword(word) or rng.random() < 0.3:
-            return word
-        return word[0] + "".join(rng.sample(word[1:-1], len(word) - 2)) + word[-1]
 
-    return re.sub(r"[^\W\d_]{4,}", scramble, text)
+def _with_capital_of(text: str, spoilt: str) -> str:
+    """Return the spoilt text with a capital in front where the text has one."""
+    return spoilt[0].upper() + spoilt[1:] if text[0].isupper() else spoilt
