@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from rmx.errors import CheckpointError, ConfigError
+from rmx.errors import ConfigError
 from rmx.models.backbone import Backbone
 from rmx.models.decoder import find_decoder_layers, find_final_norm
 from rmx.types import PaddedTokens
@@ -81,26 +81,12 @@ class RewardModel(nn.Module):
         ]
 
     def trained_state_dict(self) -> dict[str, Tensor]:
-        """Return what training changes: with the backbone it came from, the whole model."""
+        """Return what training changes: with the backbone it came from, the whole model.
+
+        rmx.checkpoint saves it and copies it back, sharded or not.
+        """
         state = self.state_dict()
         return {name: state[name] for name in self.trained_names()}
-
-    def load_trained_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Load what `trained_state_dict` returned, under the same head and freeze settings.
-
-        Raises:
-            CheckpointError: for a missing, unexpected or differently shaped tensor.
-        """
-        own = self.trained_state_dict()
-        wrong = sorted(own.keys() ^ state.keys())
-        wrong += [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
-        if wrong:
-            more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            raise CheckpointError(
-                "a checkpoint must hold exactly what this configuration trains; they differ in "
-                f"{wrong[0]}{more}: use the model, head, encoder and freeze it was saved with"
-            )
-        self.load_state_dict(dict(state), strict=False)
 
     def set_display_statistics(self, mean: float, std: float) -> None:
         """Set the mean and standard deviation of rewards that `display` places others by."""
