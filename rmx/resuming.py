@@ -6,7 +6,7 @@ again, with what is new on the command line, into the same folder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -47,7 +47,12 @@ def resumed_overrides(overrides: Sequence[str], *, output_dir: str) -> list[str]
     given["resume"] = f"resume={_quoted(folder)}"
     given["hydra.run.dir"] = f"hydra.run.dir={_quoted(folder)}"
     given["hydra.mode"] = "hydra.mode=RUN"  # one run, though it may have started in a sweep
-    return [o for o in saved if override_key(o) not in given] + list(given.values())
+    return [o for o in saved if not _is_replaced(override_key(o), given)] + list(given.values())
+
+
+def _is_replaced(key: str, given: Mapping[str, str]) -> bool:
+    """Return whether the setting is given anew, itself or as part of another choice of its group."""
+    return key in given or any(key.startswith(f"{new}.") for new in given)
 
 
 def newest_run(output_dir: Path) -> Path:

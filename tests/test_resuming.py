@@ -87,3 +87,12 @@ def test_a_run_folder_cannot_name_code_to_run(tmp_path: Path, override: str) -> 
     folder = make_run(tmp_path / "runs" / "a", ["loss=mse", override])
     with pytest.raises(CheckpointError, match="settings of the run alone"):
         resumed_overrides([f"resume={folder}"], output_dir="unused")
+
+
+def test_another_choice_of_a_group_replaces_the_settings_within_it(tmp_path: Path) -> None:
+    saved = ["hardware=fsdp", "hardware.devices=2", "loss=bt", "loss.centering=0.1"]
+    folder = make_run(tmp_path / "runs" / "a", saved)
+    found = resumed_overrides([f"resume={folder}", "hardware=cpu"], output_dir="unused")
+    assert found[:2] == ["loss=bt", "loss.centering=0.1"]
+    assert "hardware=cpu" in found
+    assert "hardware.devices=2" not in found
