@@ -51,7 +51,7 @@ def resumed_overrides(overrides: Sequence[str], *, output_dir: str) -> list[str]
 
 
 def _is_replaced(key: str, given: Mapping[str, str]) -> bool:
-    """Return whether the setting is given anew, itself or as part of another choice of its group."""
+    """Return whether the setting is given anew, itself or within another choice of its group."""
     return key in given or any(key.startswith(f"{new}.") for new in given)
 
 

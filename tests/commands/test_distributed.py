@@ -60,7 +60,7 @@ def test_two_processes_equal_one(train, hardware):
         assert (value - found.weights[key]).abs().max() < 1e-4, key
 
 
-@pytest.mark.parametrize("resumed_on", [("hardware=fsdp",), ("hardware=cpu", "hardware.devices=1")])
+@pytest.mark.parametrize("resumed_on", [("hardware=fsdp", *TWO), ("hardware=cpu",)])
 def test_a_killed_sharded_run_goes_on(train, train_command, tmp_path, resumed_on):
     fsdp = (
         "hardware=fsdp",
