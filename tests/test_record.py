@@ -1,7 +1,7 @@
 """A resumed run is the run that began: same settings, same data, its first files kept."""
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from rmx.errors import CheckpointError
 from rmx.record import CONFIG, check_resumed, record_run
@@ -28,8 +28,10 @@ def begin(folder) -> None:
     record_run(OmegaConf.create(BEGAN), Data(), folder, ["seed=0"])  # type: ignore[arg-type]
 
 
-def resumed(**changes):
-    return OmegaConf.merge(OmegaConf.create({**BEGAN, "resume": "here"}), changes)
+def resumed(**changes) -> DictConfig:
+    merged = OmegaConf.merge(OmegaConf.create({**BEGAN, "resume": "here"}), changes)
+    assert isinstance(merged, DictConfig)
+    return merged
 
 
 def test_the_same_settings_go_on(tmp_path):
